@@ -1,0 +1,1 @@
+//! Users, domains, aliases, credentials and quotas, kept in the store's directory.

@@ -1,0 +1,117 @@
+//! Every bound of Pillarbox: what it limits, its unit, where it comes from, and the worst case of all of them
+//! together, which is checked against the memory ceiling when the program is compiled.
+//!
+//! A section belongs to one part of the program. A limit says thing, unit, then `MAX`; a wait ends in `_TIMEOUT`.
+
+use core::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+// ---- memory -------------------------------------------------------------------------------------------------------
+
+/// The default ceiling of the process's memory; configurable upwards.
+pub const MEMORY_CEILING_OCTETS: usize = 64 * MIB;
+
+/// Code, runtime, thread stacks in use, tables of fixed size: measured at start, with a margin.
+pub const BASE_OCTETS: usize = 7 * MIB;
+
+/// Connections at one time, all protocols together. One more gets its protocol's temporary error and is closed.
+pub const CONNECTIONS_MAX: usize = 1_100;
+
+/// What one idle connection may hold: a partly received TLS record (RFC 8446 5.1: 16 KiB + 256), the TLS state and the
+/// session with its line buffer.
+pub const CONNECTION_OCTETS_MAX: usize = 26 * KIB;
+
+/// Working buffers at one time: a connection holds one while it moves a message or a long command, and waits for one
+/// otherwise. More than the 64 clients of a burst, so that these never wait.
+pub const WORKING_BUFFERS_MAX: usize = 80;
+
+/// One working buffer: one chunk of the log, see `store::format`.
+pub const WORKING_BUFFER_OCTETS: usize = 64 * KIB;
+
+/// Beside its working buffer, a connection that sends may fill one TLS record.
+pub const TLS_SEND_OCTETS_MAX: usize = 18 * KIB;
+
+/// The sum of the worst cases. What is not here is not allocated in proportion to load.
+pub const WORST_CASE_OCTETS: usize = BASE_OCTETS
+    + CONNECTIONS_MAX * CONNECTION_OCTETS_MAX
+    + WORKING_BUFFERS_MAX * (WORKING_BUFFER_OCTETS + TLS_SEND_OCTETS_MAX + SUMMARY_OCTETS_MAX)
+    + TRANSACTIONS_MAX * RECIPIENTS_OCTETS_MAX
+    + INDEX_CACHE_OCTETS
+    + BATCH_OCTETS_MAX
+    + PASSWORD_HASHES_MAX * PASSWORD_HASH_OCTETS;
+
+const _: () = assert!(WORST_CASE_OCTETS <= MEMORY_CEILING_OCTETS, "the worst case must fit under the memory ceiling");
+
+// ---- mail ---------------------------------------------------------------------------------------------------------
+
+/// RFC 5321 4.5.3.1.1.
+pub const LOCAL_PART_OCTETS_MAX: usize = 64;
+/// RFC 5321 4.5.3.1.2.
+pub const DOMAIN_OCTETS_MAX: usize = 255;
+/// RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets.
+pub const ADDRESS_OCTETS_MAX: usize = 254;
+/// One keyword's name. No RFC limit; the longest in use have about 40 octets.
+pub const KEYWORD_OCTETS_MAX: usize = 64;
+/// Names of keywords in one mailbox: one bit each in a message's word of keywords.
+pub const KEYWORDS_PER_MAILBOX_MAX: usize = 64;
+/// Ranges of one sequence set: what fits an 8,192-octet command line (RFC 7162 4) and twice as many.
+pub const SEQUENCE_RANGES_MAX: usize = 4_096;
+/// Default largest message, announced by SIZE (RFC 1870) and APPENDLIMIT.
+pub const MESSAGE_OCTETS_DEFAULT: u64 = 50 * 1024 * 1024;
+/// Largest message that can be configured.
+pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
+
+// ---- store --------------------------------------------------------------------------------------------------------
+
+/// Pages of the index held in memory, 4 KiB each.
+pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
+/// One commit batch of the log.
+pub const BATCH_OCTETS_MAX: usize = MIB;
+/// A mailbox's full name in UTF-8.
+pub const MAILBOX_NAME_OCTETS_MAX: usize = 512;
+/// Messages that one flag or expunge transaction changes; larger requests are done in steps of so many.
+pub const STORE_MESSAGES_MAX: usize = 1_024;
+/// Messages that one copy or move takes in one commit. Larger requests are done in steps.
+pub const COPY_MESSAGES_MAX: usize = 4_096;
+/// A directory entry's key.
+pub const DIRECTORY_KEY_OCTETS_MAX: usize = 512;
+/// A directory entry's value.
+pub const DIRECTORY_VALUE_OCTETS_MAX: usize = 1_024;
+/// Ranges of expunged messages that a view keeps until it may tell its client.
+pub const VIEW_EXPUNGED_RANGES_MAX: usize = 256;
+/// Mailboxes of one account.
+pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
+/// Envelope, body structure and part table of one message, as kept beside it.
+pub const SUMMARY_OCTETS_MAX: usize = 32 * KIB;
+
+// ---- SMTP ---------------------------------------------------------------------------------------------------------
+
+/// Mail transactions that are open at one time, all connections together.
+pub const TRANSACTIONS_MAX: usize = 160;
+/// RFC 5321 4.5.3.1.8 asks for 100 recipients of full length; short ones may be as many as fit.
+pub const RECIPIENTS_OCTETS_MAX: usize = 32 * KIB;
+
+// ---- IMAP ---------------------------------------------------------------------------------------------------------
+
+/// RFC 7162 4 asks for 8,192 octets at least; a command with its small literals fits one working buffer.
+pub const IMAP_COMMAND_OCTETS_MAX: usize = 60 * KIB;
+/// Patterns of one LIST.
+pub const LIST_PATTERNS_MAX: usize = 32;
+/// Nesting of search keys.
+pub const SEARCH_DEPTH_MAX: usize = 24;
+/// Search keys of one command.
+pub const SEARCH_KEYS_MAX: usize = 512;
+/// Part numbers of one section, and the depth to which a message's structure is kept.
+pub const SECTION_DEPTH_MAX: usize = 32;
+
+// ---- accounts -----------------------------------------------------------------------------------------------------
+
+/// Password hashes computed at one time.
+pub const PASSWORD_HASHES_MAX: usize = 1;
+/// argon2id memory of one hash.
+pub const PASSWORD_HASH_OCTETS: usize = 7 * MIB;
+
+/// How long a client may stay idle: RFC 9051 5.4 asks for 30 minutes at least.
+pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);

@@ -1,0 +1,1 @@
+//! What each protocol says next, without I/O: one folder a protocol.

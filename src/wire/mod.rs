@@ -1,0 +1,3 @@
+//! Octets to types and back, without I/O: one folder a protocol, and the framing that they share.
+
+pub mod imap;
