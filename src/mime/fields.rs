@@ -55,6 +55,10 @@ const TABLE: [(&[u8], Field, usize); 18] = [
 const NAME_OCTETS_MAX: usize = 32;
 /// Values of one header: every field once, and some address fields again.
 const VALUES_MAX: usize = 32;
+/// Fields that stand again take a value only as long as every field can still have its first.
+const VALUES_AGAIN_MAX: usize = VALUES_MAX - TABLE.len();
+/// Room that only the fields which decide the structure may take: Content-Type and Content-Transfer-Encoding.
+const STRUCTURE_OCTETS: usize = 2_048 + 128;
 /// The run of values grows by this step, not by doubling.
 const GROWTH_OCTETS: usize = 1_024;
 
@@ -62,6 +66,11 @@ impl Field {
     /// Address fields may stand more than once: their addresses are taken together.
     fn is_addresses(self) -> bool {
         matches!(self, Self::From | Self::Sender | Self::ReplyTo | Self::To | Self::Cc | Self::Bcc)
+    }
+
+    /// Does the tree of parts depend on it?
+    fn is_structure(self) -> bool {
+        matches!(self, Self::ContentType | Self::Encoding)
     }
 
     /// Does it belong to the envelope, which only a message has?
@@ -169,7 +178,7 @@ impl Fields {
         }
         let again = self.values.iter().any(|value| value.field == field);
         // Of a field that may stand only once the first one counts.
-        if again && !field.is_addresses() {
+        if again && (!field.is_addresses() || self.values.len() >= VALUES_AGAIN_MAX) {
             return;
         }
         if self.values.push(Value { field, end: self.octets.len() }).is_ok() {
@@ -194,6 +203,7 @@ impl Fields {
         let Reading::Value(left) = &mut self.reading else { return };
         let Some(value) = self.values.last_mut() else { return };
         let addresses = value.field.is_addresses();
+        let reserved = if value.field.is_structure() { 0 } else { STRUCTURE_OCTETS };
         if *left == 0 || self.octets.len() >= self.room || (addresses && self.addresses >= MIME_ADDRESSES_OCTETS_MAX) {
             return;
         }
