@@ -16,6 +16,8 @@ mod credential;
 mod domain;
 mod error;
 mod hasher;
+#[cfg(test)]
+pub(crate) mod memory;
 pub mod name;
 pub mod password;
 pub mod record;
@@ -35,3 +37,6 @@ pub use hasher::{HashError, Hasher};
 pub use resolve::{Recipient, Resolution};
 pub use throttle::{AddressGroup, Throttle};
 pub use verified::Verified;
+
+#[cfg(test)]
+mod tests;

@@ -327,7 +327,8 @@ mod tests {
                 let local = host % 2 == 0;
                 let address = if local { IpAddr::from([10, 0, 0, host]) } else { IpAddr::from([203, 0, 113, host]) };
                 let wait = throttle.wait(&account, address, now);
-                prop_assert!(wait <= if local { LOCAL_WAIT_MAX } else { WAIT_MAX });
+                let longest = if local { LOCAL_WAIT_MAX } else { WAIT_MAX };
+                prop_assert!(wait <= longest);
                 prop_assert_eq!(throttle.wait(&account, address, now + wait), Duration::ZERO);
                 if right {
                     throttle.succeeded(&account, address, now);
