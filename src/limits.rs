@@ -136,3 +136,7 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Working buffers that are kept while nobody needs them.
 pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Reads of the store that wait for the card at one time.
+pub const BLOCKING_READS_MAX: usize = 6;
+/// The configuration file.
+pub const CONFIG_OCTETS_MAX: u64 = 65_536;

@@ -1,14 +1,18 @@
 //! Sockets, TLS, permits: the one place that knows tokio. It drives the sessions.
 
 mod buffer_pool;
+pub mod config;
 mod connection;
 mod input;
 mod permit;
+mod protocol;
 mod stop;
 mod tls;
 mod transport;
 
 pub use buffer_pool::BufferPool;
+pub use config::Config;
 pub use connection::{Connection, ConnectionError, Line, Surroundings, TlsInfo};
 pub use permit::Permit;
+pub use protocol::{ListenAddress, Protocol};
 pub use stop::{StopSignal, Stopper};
