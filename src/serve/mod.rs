@@ -1,8 +1,10 @@
 //! Sockets, TLS, permits: the one place that knows tokio. It drives the sessions.
 
 mod buffer_pool;
+pub mod certificate;
 pub mod config;
 mod connection;
+pub mod files;
 mod input;
 mod permit;
 mod protocol;
