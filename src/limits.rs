@@ -138,5 +138,14 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const WORKING_BUFFERS_KEPT: usize = 8;
 /// Reads of the store that wait for the card at one time.
 pub const BLOCKING_READS_MAX: usize = 6;
+/// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
+pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
 /// The configuration file.
 pub const CONFIG_OCTETS_MAX: u64 = 65_536;
+
+// ---- status -------------------------------------------------------------------------------------------------------
+
+/// The text of one log event; more of it is cut off.
+pub const LOG_LINE_OCTETS_MAX: usize = 600;
+/// The last log lines, kept in memory.
+pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;

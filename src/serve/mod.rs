@@ -15,6 +15,6 @@ mod transport;
 pub use buffer_pool::BufferPool;
 pub use config::Config;
 pub use connection::{Connection, ConnectionError, Line, Surroundings, TlsInfo};
-pub use permit::Permit;
+pub use permit::{Permit, Permits};
 pub use protocol::{ListenAddress, Protocol};
 pub use stop::{StopSignal, Stopper};
