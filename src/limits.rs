@@ -141,3 +141,37 @@ pub const ACCOUNT_PAGE_MAX: usize = 64;
 
 /// How long a client may stay idle: RFC 9051 5.4 asks for 30 minutes at least.
 pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+// ---- serve --------------------------------------------------------------------------------------------------------
+
+/// A connection's input buffer at its largest: the longest line that any protocol takes in one piece (RFC 4954 4: 12,288
+/// octets of base64) fits.
+pub const INPUT_BUFFER_OCTETS: usize = 16 * KIB;
+/// A connection's input buffer while it waits with nothing received.
+pub const INPUT_BUFFER_IDLE_OCTETS: usize = KIB;
+/// Replies gather in so many octets before they are sent, so that one flush is one TLS record and one packet.
+pub const GATHER_OCTETS_MAX: usize = 8 * KIB;
+/// RFC 8446 5.1: plaintext of one TLS record.
+pub const TLS_RECORD_OCTETS_MAX: usize = 16 * KIB;
+/// Octets that may arrive under TLS without yielding any plaintext: one record of full size with its overhead, and room
+/// for its neighbours. Bounds handshakes and handshake messages, of which a peer could otherwise send 64 KiB.
+pub const TLS_SILENT_OCTETS_MAX: usize = 24 * KIB;
+/// A TLS handshake must be over by then.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The last octets and the orderly end of a connection may take so long.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Working buffers that are kept while nobody needs them.
+pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Reads of the store that wait for the card at one time.
+pub const BLOCKING_READS_MAX: usize = 6;
+/// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
+pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
+/// The configuration file.
+pub const CONFIG_OCTETS_MAX: u64 = 65_536;
+
+// ---- status -------------------------------------------------------------------------------------------------------
+
+/// The text of one log event; more of it is cut off.
+pub const LOG_LINE_OCTETS_MAX: usize = 600;
+/// The last log lines, kept in memory.
+pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
