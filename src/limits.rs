@@ -112,6 +112,32 @@ pub const SECTION_DEPTH_MAX: usize = 32;
 pub const PASSWORD_HASHES_MAX: usize = 1;
 /// argon2id memory of one hash.
 pub const PASSWORD_HASH_OCTETS: usize = 7 * MIB;
+/// Logins that wait for their turn to hash; one more is told to come back.
+pub const PASSWORD_WAITS_MAX: usize = 128;
+/// A password, before and after it is prepared (RFC 8265 4.2). Longer ones are refused.
+pub const PASSWORD_OCTETS_MAX: usize = 256;
+/// RFC 7677 4 asks for 4,096 at least: what a SCRAM client computes at each login.
+pub const SCRAM_ITERATIONS: u32 = 10_000;
+/// One message of a SASL client, decoded. The longest is SCRAM's last: a channel binding, two nonces and a proof.
+pub const SASL_MESSAGE_OCTETS_MAX: usize = 2 * KIB;
+/// A client's SCRAM nonce; clients in use send 18 to 64 octets.
+pub const SASL_NONCE_OCTETS_MAX: usize = 256;
+/// Passwords remembered as verified, 48 octets each.
+pub const VERIFIED_MAX: usize = 512;
+/// How long a password stays remembered.
+pub const VERIFIED_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Addresses with wrong passwords that are remembered, 48 octets each.
+pub const THROTTLED_ADDRESSES_MAX: usize = 1_024;
+/// Accounts with wrong passwords that are remembered.
+pub const THROTTLED_ACCOUNTS_MAX: usize = 512;
+/// Pairs of account and address that logged in before and are remembered.
+pub const GOOD_ADDRESSES_MAX: usize = 1_024;
+/// Addresses that one alias leads to, and that one recipient reaches after all aliases are followed.
+pub const ALIAS_TARGETS_MAX: usize = 64;
+/// Aliases that lead to aliases.
+pub const ALIAS_DEPTH_MAX: usize = 8;
+/// Accounts, domains or aliases in one page of a list.
+pub const ACCOUNT_PAGE_MAX: usize = 64;
 
 /// How long a client may stay idle: RFC 9051 5.4 asks for 30 minutes at least.
 pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
