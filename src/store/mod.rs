@@ -9,6 +9,7 @@ mod buffer;
 mod error;
 pub mod event;
 pub mod format;
+pub mod medium;
 mod transaction;
 mod types;
 
