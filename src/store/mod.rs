@@ -9,11 +9,13 @@ mod buffer;
 mod error;
 pub mod event;
 pub mod format;
+pub mod index;
 pub mod medium;
 mod transaction;
 mod types;
 
 pub use buffer::{BufferHome, Spool, WorkingBuffer};
 pub use error::Error;
+pub use index::View;
 pub use transaction::{Delivery, MailboxSpec, QuotaRule, Receipt, Target, Transaction, UidRanges};
 pub use types::{BlobId, Change, Extent, LogPosition, MailboxId, MailboxRow, MessageRow, Owner, Usage};
