@@ -5,6 +5,18 @@
 //! checkpoints and may be thrown away and made again at any time. What bounds its memory: the page cache, two bits a
 //! page of the file, and nothing else, whatever the size of mailboxes. The log's bytes are left to the store.
 
+mod cache;
+mod header;
+mod insert;
+mod page;
+mod pager;
+mod remove;
+mod space;
+#[cfg(test)]
+mod testing;
+mod tree;
+#[cfg(test)]
+mod tree_tests;
 mod view;
 
 pub use view::View;
@@ -24,6 +36,14 @@ pub struct Covered {
     pub sequence: u64,
     /// The store's own: the chained checksum of that batch.
     pub chain: u32,
+}
+
+/// Numbers that are given away once in the whole store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counters {
+    next_mailbox: u32,
+    next_blob: u64,
+    last_uid_validity: Option<UidValidity>,
 }
 
 /// What [`Index::open`] found.
