@@ -133,53 +133,23 @@ impl Pager {
         self.share_cache()
     }
 
-    /// Makes all pages durable under the root `root`.
+    /// Writes changed pages and the bitmap to their places, which the last checkpoint does not use.
     ///
     /// # Errors
-    /// If the medium fails; the last checkpoint stays, and another try may be made.
-    pub fn checkpoint(&mut self, root: u32, entries: u64, covered: Covered, counters: Counters) -> Result<(), Error> {
-        let mut bitmaps = heapless::Vec::new();
-        let old = core::mem::take(&mut self.bitmaps);
-        for &page in &old {
+    /// If the medium fails; what is not written stays changed, and another try may be made.
+    pub fn write_out(&mut self) -> Result<(), Error> {
+        // Those of the last checkpoint, or of a try that failed.
+        for page in core::mem::take(&mut self.bitmaps) {
             self.space.free(page);
         }
-        let made = self.write_all(&mut bitmaps).and_then(|()| {
-            let pages = self.space.pages();
-            let header = Header {
-                generation: self.generation,
-                root,
-                pages,
-                entries,
-                covered,
-                counters,
-                bitmaps: bitmaps.clone(),
-            };
-            let file = self.cache.file();
-            file.sync_data()?;
-            file.write_at(place(self.generation % 2), &header.encode()?)?;
-            file.sync_data()
-        });
-        if let Err(error) = made {
-            // The bitmap's new pages are given back at the next try; the old ones belong to the durable checkpoint.
-            self.bitmaps = bitmaps;
-            return Err(error);
-        }
-        self.bitmaps = bitmaps;
-        self.space.settle();
-        self.generation = self.generation.checked_add(1).ok_or(Error::OverLimit("index checkpoints"))?;
-        Ok(())
-    }
-
-    /// Writes changed pages and the bitmap, whose pages it puts into `bitmaps`.
-    fn write_all(&mut self, bitmaps: &mut heapless::Vec<u32, { super::header::BITMAPS_MAX }>) -> Result<(), Error> {
         // Each page for the bitmap is itself in the bitmap, and may make it longer.
-        while bitmaps.len() * BODY_OCTETS < self.space.bitmap_octets() {
+        while self.bitmaps.len() * BODY_OCTETS < self.space.bitmap_octets() {
             let page = self.allocate()?;
-            bitmaps.push(page).map_err(|_| Error::OverLimit("index bitmap"))?;
+            self.bitmaps.push(page).map_err(|_| Error::OverLimit("index bitmap"))?;
         }
         self.cache.flush(self.generation)?;
         let mut octets = self.space.bitmap();
-        for &number in &*bitmaps {
+        for &number in &self.bitmaps {
             let mut page = Page::empty(Kind::Bitmap, number);
             for (place, octet) in page.body_mut().iter_mut().zip(&mut octets) {
                 *place = octet;
@@ -187,6 +157,22 @@ impl Pager {
             page.seal(self.generation);
             self.cache.file().write_at(place(number), page.octets())?;
         }
+        Ok(())
+    }
+
+    /// Makes what was written out durable under the root `root`.
+    ///
+    /// # Errors
+    /// If the medium fails. Nothing may be written any more then: the file may hold the new checkpoint or the last one.
+    pub fn commit(&mut self, root: u32, entries: u64, covered: Covered, counters: Counters) -> Result<(), Error> {
+        let (generation, pages, bitmaps) = (self.generation, self.space.pages(), self.bitmaps.clone());
+        let header = Header { generation, root, pages, entries, covered, counters, bitmaps };
+        let file = self.cache.file();
+        file.sync_data()?;
+        file.write_at(place(generation % 2), &header.encode()?)?;
+        file.sync_data()?;
+        self.space.settle();
+        self.generation = generation.checked_add(1).ok_or(Error::OverLimit("index checkpoints"))?;
         Ok(())
     }
 

@@ -20,7 +20,8 @@ fn covered(sequence: u64) -> Covered {
 }
 
 fn checkpoint(tree: &mut Tree, sequence: u64) -> Result<(), crate::store::Error> {
-    tree.pager.checkpoint(tree.root, tree.entries, covered(sequence), Counters::default())
+    tree.pager.write_out()?;
+    tree.pager.commit(tree.root, tree.entries, covered(sequence), Counters::default())
 }
 
 #[derive(Clone, Debug)]
