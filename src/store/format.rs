@@ -127,7 +127,9 @@ mod record;
 
 pub use batch::{BATCH_HEADER_OCTETS, BatchHeader, BatchKind, decode_batch};
 pub use header::{SegmentHeader, StoreHeader, StoreId};
-pub use record::{RECORD_HEADER_OCTETS, Record, RecordKind, Records, decode_event, decode_record, encode_record_header};
+pub use record::{
+    RECORD_HEADER_OCTETS, Record, RecordKind, Records, decode_event, decode_record, encode_record_header, record_octets,
+};
 
 use crate::limits::{MESSAGE_OCTETS_MAX, WORKING_BUFFER_OCTETS};
 

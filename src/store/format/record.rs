@@ -50,6 +50,13 @@ pub fn encode_record_header(kind: RecordKind, payload: &[u8]) -> Result<[u8; REC
     Ok([kind.code(), VERSION, 0, 0, a, b, c, d, e, f, g, h])
 }
 
+/// Octets of the record with this header, header and payload together.
+#[must_use]
+pub fn record_octets(header: &[u8; RECORD_HEADER_OCTETS]) -> Option<usize> {
+    let mut fields = Fields(header.get(4..)?);
+    usize::try_from(fields.u32().ok()?).ok()?.checked_add(RECORD_HEADER_OCTETS)
+}
+
 /// Reads the record at the front of `octets`.
 ///
 /// # Errors

@@ -538,7 +538,8 @@ mod tests {
         file.sync_data().unwrap();
         medium.sync_directory().unwrap();
         file.write_at(4096, &[2; 4096]).unwrap();
-        for (seed, fate) in [Fate::Lost, Fate::Kept, Fate::Torn, Fate::Killed].into_iter().cycle().take(40).enumerate() {
+        for (seed, fate) in [Fate::Lost, Fate::Kept, Fate::Torn, Fate::Killed].into_iter().cycle().take(40).enumerate()
+        {
             let after = medium.reboot(fate, seed.try_into().unwrap()).octets_of("a").unwrap();
             let (first, second) = after.split_at(4096);
             assert!(first.iter().all(|&octet| octet == 1));

@@ -68,7 +68,12 @@ impl Pages {
         while read < length {
             let now = length.saturating_sub(read).min(PAGE_OCTETS.saturating_sub(within));
             if let Some(slot) = into.get_mut(read..read.saturating_add(now)) {
-                match self.pages.get(page).and_then(Option::as_ref).and_then(|held| held.get(within..within.saturating_add(now))) {
+                match self
+                    .pages
+                    .get(page)
+                    .and_then(Option::as_ref)
+                    .and_then(|held| held.get(within..within.saturating_add(now)))
+                {
                     Some(octets) => slot.copy_from_slice(octets),
                     None => slot.fill(0),
                 }
