@@ -4,6 +4,12 @@
 //! [`MediumFile::sync_data`] (a file's octets and length) and [`Medium::sync_directory`] (names). Between those the
 //! medium may keep, lose, reorder or tear whatever was written, in units of [`SECTOR_OCTETS`].
 
+mod file;
+mod simulated;
+
+pub use file::FileMedium;
+pub use simulated::{Fate, SimulatedCounts, SimulatedMedium};
+
 use super::Error;
 use core::fmt::Debug;
 
