@@ -69,6 +69,8 @@ pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 /// One commit batch of the log.
 pub const BATCH_OCTETS_MAX: usize = MIB;
+/// Requests that wait for the log's writer: one a connection at most, so nobody is refused for it.
+pub const LOG_QUEUE_MAX: usize = CONNECTIONS_MAX;
 /// A mailbox's full name in UTF-8.
 pub const MAILBOX_NAME_OCTETS_MAX: usize = 512;
 /// Messages that one flag or expunge transaction changes; larger requests are done in steps of so many.
@@ -85,6 +87,12 @@ pub const VIEW_EXPUNGED_RANGES_MAX: usize = 256;
 pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
 /// Envelope, body structure and part table of one message, as kept beside it.
 pub const SUMMARY_OCTETS_MAX: usize = 32 * KIB;
+
+// ---- store: index -------------------------------------------------------------------------------------------------
+
+/// Runs of expunged messages that a mailbox remembers for its views: a view that slept through more is lost. A run
+/// without gaps counts once however long it is, so a mailbox may be emptied at one go; about 15 octets each.
+pub const EXPUNGED_KEPT_MAX: u32 = 20_000;
 
 // ---- SMTP ---------------------------------------------------------------------------------------------------------
 
