@@ -69,6 +69,8 @@ pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 /// One commit batch of the log.
 pub const BATCH_OCTETS_MAX: usize = MIB;
+/// Requests that wait for the log's writer: one a connection at most, so nobody is refused for it.
+pub const LOG_QUEUE_MAX: usize = CONNECTIONS_MAX;
 /// A mailbox's full name in UTF-8.
 pub const MAILBOX_NAME_OCTETS_MAX: usize = 512;
 /// Messages that one flag or expunge transaction changes; larger requests are done in steps of so many.
