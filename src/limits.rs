@@ -168,6 +168,16 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Working buffers that are kept while nobody needs them.
 pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Threads that run sessions.
+pub const WORKER_THREADS_MAX: usize = 4;
+/// Threads that may block: reads of the store, password hashes, commands of the administrator.
+pub const BLOCKING_THREADS_MAX: usize = 8;
+/// A thread's stack: address space, of which only what is used counts.
+pub const THREAD_STACK_OCTETS: usize = MIB;
+/// How often the server looks whether its certificate must be renewed.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a command waits for a data directory that another process is about to open or to leave.
+pub const DATA_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reads of the store that wait for the card at one time.
 pub const BLOCKING_READS_MAX: usize = 6;
 /// Connections that the kernel keeps until they are accepted.
