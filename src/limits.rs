@@ -88,6 +88,12 @@ pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
 /// Envelope, body structure and part table of one message, as kept beside it.
 pub const SUMMARY_OCTETS_MAX: usize = 32 * KIB;
 
+// ---- store: index -------------------------------------------------------------------------------------------------
+
+/// Runs of expunged messages that a mailbox remembers for its views: a view that slept through more is lost. A run
+/// without gaps counts once however long it is, so a mailbox may be emptied at one go; about 15 octets each.
+pub const EXPUNGED_KEPT_MAX: u32 = 20_000;
+
 // ---- SMTP ---------------------------------------------------------------------------------------------------------
 
 /// Mail transactions that are open at one time, all connections together.

@@ -5,15 +5,40 @@
 //! checkpoints and may be thrown away and made again at any time. What bounds its memory: the page cache, two bits a
 //! page of the file, and nothing else, whatever the size of mailboxes. The log's bytes are left to the store.
 
+mod account;
+mod apply;
+mod cache;
+mod header;
+mod insert;
+mod keys;
+mod messages;
+mod numbering;
+mod page;
+mod pager;
+mod read;
+mod remove;
+mod rows;
+mod space;
+mod sync;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+#[cfg(test)]
+mod tree_tests;
 mod view;
+#[cfg(test)]
+mod view_tests;
 
 pub use view::View;
 
 use super::event::Event;
 use super::medium::MediumFile;
-use super::{BlobId, Change, Error, Extent, LogPosition, MailboxId, MailboxRow, MessageRow, Owner, UidRanges, Usage};
-use crate::mail::{Uid, UidValidity};
-use core::ops::RangeInclusive;
+use super::{Error, Extent, LogPosition};
+use crate::mail::UidValidity;
+use pager::{Found, Pager};
+use tree::Tree;
 
 /// How much of the log a checkpoint holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +49,14 @@ pub struct Covered {
     pub sequence: u64,
     /// The store's own: the chained checksum of that batch.
     pub chain: u32,
+}
+
+/// Numbers that are given away once in the whole store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counters {
+    next_mailbox: u32,
+    next_blob: u64,
+    last_uid_validity: Option<UidValidity>,
 }
 
 /// What [`Index::open`] found.
@@ -53,6 +86,8 @@ pub struct BlobRow {
 /// What the index uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexFigures {
+    /// Entries of all tables.
+    pub entries: u64,
     /// Pages of the file that hold something now.
     pub pages_used: u64,
     /// Pages of the file.
@@ -76,17 +111,50 @@ pub struct IndexFigures {
 /// The index over one file.
 #[derive(Debug)]
 pub struct Index {
-    file: Box<dyn MediumFile>,
+    tree: Tree,
+    counters: Counters,
+    /// What the last checkpoint holds of the log.
+    covered: Option<Covered>,
+    /// Why nothing can be asked: an event was taken in only in part, or the file was not reset yet.
+    broken: Option<Error>,
+    /// A sync failed, so that nothing is known of what the file holds: no more is changed.
+    sealed: bool,
+    /// Deleted mailboxes may have left rows behind.
+    garbage: bool,
+    checkpoints: u64,
 }
 
-#[allow(unused_variables, missing_docs)]
 impl Index {
-    /// Opens what the file holds; an empty file is a fresh index. Page cache and page bitmaps take `cache_octets`.
+    /// Opens what the file holds. Page cache and page bitmaps together take `cache_octets`.
     ///
     /// # Errors
     /// Only if the medium fails; damage is [`Opened::Unusable`].
     pub fn open(file: Box<dyn MediumFile>, cache_octets: usize) -> Result<(Self, Opened), Error> {
-        Ok((Self { file }, Opened::Fresh))
+        let (pager, found) = Pager::open(file, cache_octets)?;
+        let mut index = Self {
+            tree: Tree::new(pager, 0, 0),
+            counters: Counters::default(),
+            covered: None,
+            broken: None,
+            sealed: false,
+            garbage: true,
+            checkpoints: 0,
+        };
+        let opened = match found {
+            Found::Fresh => Opened::Fresh,
+            Found::Checkpoint(header) => {
+                index.tree.root = header.root;
+                index.tree.entries = header.entries;
+                index.counters = header.counters;
+                index.covered = Some(header.covered);
+                Opened::Checkpoint(header.covered)
+            }
+            Found::Unusable(why) => {
+                index.broken = Some(Error::Damaged(why.clone()));
+                Opened::Unusable(why)
+            }
+        };
+        Ok((index, opened))
     }
 
     /// Forgets everything, durably, so that the whole log can be applied again.
@@ -94,124 +162,84 @@ impl Index {
     /// # Errors
     /// If the medium fails.
     pub fn reset(&mut self) -> Result<(), Error> {
-        Err(Error::Closed)
+        self.broken = Some(Error::Damaged("the index was not reset".to_owned()));
+        self.tree.pager.reset()?;
+        self.tree.root = 0;
+        self.tree.entries = 0;
+        self.counters = Counters::default();
+        self.covered = None;
+        self.broken = None;
+        self.sealed = false;
+        self.garbage = false;
+        Ok(())
     }
 
-    /// Takes an event in. An event that was taken in before changes nothing. In a batch, events that add messages
-    /// must come before those that remove the last other message of the same blob (MOVE: added, then expunged).
+    /// Takes an event in, which stands at `at` in the log. Events that the last checkpoint covers are passed over, and
+    /// one that was taken in before changes nothing. Where one transaction adds messages and removes others with the
+    /// same body (MOVE), it must add first, or the body is forgotten between.
     ///
     /// After an error the index refuses everything until it is reset or opened again.
     ///
     /// # Errors
     /// If the medium fails or a page is damaged.
     pub fn apply(&mut self, event: &Event, at: LogPosition) -> Result<(), Error> {
-        Err(Error::Closed)
+        self.check()?;
+        if self.sealed {
+            return Err(Error::ReadOnly);
+        }
+        if self.covered.is_some_and(|covered| at < covered.position) {
+            return Ok(());
+        }
+        let taken = self.take_in(event, at);
+        if let Err(error) = &taken {
+            self.broken = Some(error.clone());
+        }
+        taken
     }
 
     /// Makes all that was applied durable, as what covers the log up to `covered`.
     ///
     /// # Errors
-    /// If the medium fails; the last checkpoint stays.
+    /// If the medium fails: the last checkpoint stays, and what was applied since can still be read. After a failed sync
+    /// nothing more is applied.
     pub fn checkpoint(&mut self, covered: Covered) -> Result<(), Error> {
-        Err(Error::Closed)
+        self.check()?;
+        if self.sealed {
+            return Err(Error::ReadOnly);
+        }
+        let (root, entries) = (self.tree.root, self.tree.entries);
+        self.tree.pager.write_out()?;
+        if let Err(error) = self.tree.pager.commit(root, entries, covered, self.counters) {
+            self.sealed = true;
+            return Err(error);
+        }
+        self.covered = Some(covered);
+        self.checkpoints = self.checkpoints.saturating_add(1);
+        Ok(())
     }
 
+    /// What the index uses and has done.
+    #[must_use]
     pub fn figures(&self) -> IndexFigures {
-        IndexFigures::default()
+        let cache = self.tree.pager.cache_figures();
+        let space = self.tree.pager.space();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        IndexFigures {
+            entries: self.tree.entries,
+            pages_used: u64::from(space.used()),
+            pages_file: u64::from(space.pages()),
+            cache_pages_max: count(cache.frames_max),
+            cache_pages: count(cache.pages),
+            cache_dirty: count(cache.dirty),
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
+            pages_written: cache.written,
+            checkpoints: self.checkpoints,
+        }
     }
 
-    pub fn mailbox_by_id(&mut self, id: MailboxId) -> Result<Option<MailboxRow>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn mailbox(&mut self, owner: Owner, name: &str) -> Result<Option<MailboxRow>, Error> {
-        Err(Error::Closed)
-    }
-    /// In name order (octets); those after the name `after`.
-    pub fn mailboxes(&mut self, owner: Owner, after: Option<&str>, max: usize) -> Result<Vec<MailboxRow>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn subscriptions(&mut self, owner: Owner, after: Option<&str>, max: usize) -> Result<Vec<String>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn message(&mut self, mailbox: MailboxId, uid: Uid) -> Result<Option<MessageRow>, Error> {
-        Err(Error::Closed)
-    }
-    /// Messages of these UIDs in ascending order, at most `max`. Go on from the last one's UID.
-    pub fn messages_in(&mut self, mailbox: MailboxId, uids: &UidRanges, max: usize) -> Result<Vec<MessageRow>, Error> {
-        Err(Error::Closed)
-    }
-    /// Messages with `\Deleted` of these UIDs in ascending order, at most `max`; costs as much as there are such.
-    pub fn deleted_in(&mut self, mailbox: MailboxId, uids: &UidRanges, max: usize) -> Result<Vec<MessageRow>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn next_mailbox_id(&self) -> MailboxId {
-        MailboxId(1)
-    }
-    pub fn next_blob_id(&self) -> BlobId {
-        BlobId(1)
-    }
-    /// `None` before the first mailbox.
-    pub fn last_uid_validity(&self) -> Option<UidValidity> {
-        None
-    }
-    pub fn usage(&mut self, owner: Owner) -> Result<Usage, Error> {
-        Err(Error::Closed)
-    }
-    pub fn blob(&mut self, blob: BlobId) -> Result<Option<BlobRow>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn directory(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn directory_range(
-        &mut self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        max: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
-        Err(Error::Closed)
-    }
-    /// Octets of live blobs in a segment, for compaction.
-    pub fn segment_live_octets(&mut self, serial: u32) -> Result<u64, Error> {
-        Err(Error::Closed)
-    }
-    /// Mailboxes that an owner has, counted without listing them.
-    pub fn mailbox_count(&mut self, owner: Owner) -> Result<u64, Error> {
-        Err(Error::Closed)
-    }
-
-    pub fn open_view(&mut self, mailbox: MailboxId) -> Result<View, Error> {
-        Err(Error::Closed)
-    }
-    pub fn sync(&mut self, view: &mut View, expunges: bool, max: usize) -> Result<Vec<Change>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn messages_by_uid(
-        &mut self,
-        view: &mut View,
-        uids: RangeInclusive<u32>,
-        max: usize,
-    ) -> Result<Vec<(u32, MessageRow)>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn messages_by_sequence(
-        &mut self,
-        view: &mut View,
-        sequences: RangeInclusive<u32>,
-        max: usize,
-    ) -> Result<Vec<(u32, MessageRow)>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn uid_at(&mut self, view: &mut View, sequence: u32) -> Result<Option<Uid>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn sequence_of(&mut self, view: &mut View, uid: Uid) -> Result<Option<u32>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn first_unseen(&mut self, view: &mut View) -> Result<Option<u32>, Error> {
-        Err(Error::Closed)
-    }
-    pub fn last_uid(&mut self, view: &mut View) -> Result<Option<Uid>, Error> {
-        Err(Error::Closed)
+    /// May the index be asked?
+    fn check(&self) -> Result<(), Error> {
+        self.broken.clone().map_or(Ok(()), Err)
     }
 }
