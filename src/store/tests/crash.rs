@@ -15,6 +15,10 @@ struct History {
     /// Before every change, and after the last one.
     states: Vec<Model>,
     notes: Vec<Note>,
+    /// Snapshots that were made while the store was being opened.
+    opening: usize,
+    /// What the medium may also hold until then: recovery may have seen what was not durable.
+    before: Vec<Model>,
 }
 
 impl History {
@@ -26,10 +30,18 @@ impl History {
         least..=most
     }
 
-    fn check(&self, snapshot: usize, found: &Model, what: &str) -> usize {
+    /// What the medium held when it was copied, and what else it may hold after another crash.
+    fn check(&self, snapshot: usize, found: &Model, what: &str) -> Vec<Model> {
         let allowed = self.allowed(snapshot);
-        match allowed.clone().find(|at| self.states[*at] == *found) {
-            Some(at) => at,
+        let mut may: Vec<Model> = self.states[allowed.clone()].to_vec();
+        if snapshot < self.opening {
+            may.extend_from_slice(&self.before);
+        }
+        match may.iter().position(|state| state == found) {
+            Some(at) => {
+                may.swap(0, at);
+                may
+            }
             None => panic!(
                 "{what}: snapshot {snapshot} holds none of the states {allowed:?}\nfound {found:#?}\nnewest {:#?}",
                 self.states[*allowed.end()]
@@ -41,12 +53,13 @@ impl History {
 /// Runs a random workload from a state and gives the snapshots of every step and the history.
 fn run(
     medium: &SimulatedMedium,
-    begin: &Model,
+    before: &[Model],
     random: &mut Random,
     steps: usize,
     large: bool,
 ) -> (Vec<SimulatedMedium>, History) {
     medium.keep_snapshots();
+    let begin = &before[0];
     let spares = 1 + random.below(2);
     let opened = Driver::open_with(medium, 50_000 + begin.last_uid_validity as i64, random.next(), |options| {
         options.spares = spares;
@@ -54,7 +67,8 @@ fn run(
     let mut driver = opened.unwrap();
     assert!(driver.report.damage.iter().all(|line| line.starts_with("header of segment")), "{:?}", driver.report);
     let mut model = begin.clone();
-    let mut history = History { states: vec![begin.clone()], notes: Vec::new() };
+    let (opening, before) = (medium.snapshots(), before.to_vec());
+    let mut history = History { states: vec![begin.clone()], notes: Vec::new(), opening, before };
     for _ in 0..steps {
         match random.below(24) {
             0 => drop(driver.prewriter.prewrite().unwrap()),
@@ -90,7 +104,7 @@ fn open(medium: &SimulatedMedium, what: &str) -> Model {
 
 fn crash(seed: u64, steps: usize, large: bool) -> usize {
     let random = &mut Random(seed);
-    let (snapshots, history) = run(&SimulatedMedium::new(), &Model::new(), random, steps, large);
+    let (snapshots, history) = run(&SimulatedMedium::new(), &[Model::new()], random, steps, large);
     let mut cases = 0;
     for (number, snapshot) in snapshots.iter().enumerate() {
         for fate in FATES {
@@ -98,10 +112,10 @@ fn crash(seed: u64, steps: usize, large: bool) -> usize {
             let what = format!("seed {seed} snapshot {number} {fate:?} {choice}");
             let left = snapshot.reboot(fate, choice);
             let found = open(&left.reboot(Fate::Killed, 0), &what);
-            let at = history.check(number, &found, &what);
+            let may = history.check(number, &found, &what);
             cases += 1;
             if random.below(60) == 0 {
-                cases += again(&left, &history.states[at], random, &what, 2);
+                cases += again(&left, &may, random, &what, 2);
             }
         }
     }
@@ -109,18 +123,18 @@ fn crash(seed: u64, steps: usize, large: bool) -> usize {
 }
 
 /// Recovers, goes on working, and crashes again: at every step from the first write of the recovery on.
-fn again(medium: &SimulatedMedium, begin: &Model, random: &mut Random, before: &str, depth: usize) -> usize {
-    let (snapshots, history) = run(medium, begin, random, 3, true);
+fn again(medium: &SimulatedMedium, may: &[Model], random: &mut Random, before: &str, depth: usize) -> usize {
+    let (snapshots, history) = run(medium, may, random, 3, true);
     let mut cases = 0;
     for (number, snapshot) in snapshots.iter().enumerate() {
         let (fate, choice) = (random.pick(&FATES).unwrap(), random.next());
         let what = format!("{before}, then snapshot {number} {fate:?} {choice}");
         let left = snapshot.reboot(fate, choice);
         let found = open(&left.reboot(Fate::Killed, 0), &what);
-        let at = history.check(number, &found, &what);
+        let may = history.check(number, &found, &what);
         cases += 1;
         if depth > 0 && random.below(20) == 0 {
-            cases += again(&left, &history.states[at], random, &what, depth - 1);
+            cases += again(&left, &may, random, &what, depth - 1);
         }
     }
     cases

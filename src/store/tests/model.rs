@@ -22,7 +22,7 @@ pub enum Op {
     Directory(Vec<(Vec<u8>, Option<Vec<u8>>)>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub flags: Flags,
     pub modseq: ModSeq,
@@ -30,6 +30,13 @@ pub struct Message {
     pub saved: i64,
     pub body: Arc<Vec<u8>>,
     pub summary: Vec<u8>,
+}
+
+impl core::fmt::Debug for Message {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let body = (self.body.len(), crc32c::crc32c(&self.body));
+        write!(f, "{:?} {:?} {} body {body:?} {}", self.flags, self.modseq, self.saved, self.summary.len())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
