@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_hundred_recipients_of_full_length_fit() {
         let mut recipients = Recipients::default();
-        let labels = vec!["d".repeat(63), "d".repeat(63), "d".repeat(61)].join(".");
+        let labels = ["d".repeat(63), "d".repeat(63), "d".repeat(61)].join(".");
         for index in 0..100 {
             let local = format!("{index:064}");
             let path = path(&format!("{local}@{labels}"));
