@@ -146,6 +146,66 @@ pub const SECTION_DEPTH_MAX: usize = 32;
 pub const PASSWORD_HASHES_MAX: usize = 1;
 /// argon2id memory of one hash.
 pub const PASSWORD_HASH_OCTETS: usize = 7 * MIB;
+/// Logins that wait for their turn to hash; one more is told to come back.
+pub const PASSWORD_WAITS_MAX: usize = 128;
+/// A password, before and after it is prepared (RFC 8265 4.2). Longer ones are refused.
+pub const PASSWORD_OCTETS_MAX: usize = 256;
+/// RFC 7677 4 asks for 4,096 at least: what a SCRAM client computes at each login.
+pub const SCRAM_ITERATIONS: u32 = 10_000;
+/// One message of a SASL client, decoded. The longest is SCRAM's last: a channel binding, two nonces and a proof.
+pub const SASL_MESSAGE_OCTETS_MAX: usize = 2 * KIB;
+/// A client's SCRAM nonce; clients in use send 18 to 64 octets.
+pub const SASL_NONCE_OCTETS_MAX: usize = 256;
+/// Passwords remembered as verified, 48 octets each.
+pub const VERIFIED_MAX: usize = 512;
+/// How long a password stays remembered.
+pub const VERIFIED_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Addresses with wrong passwords that are remembered, 48 octets each.
+pub const THROTTLED_ADDRESSES_MAX: usize = 1_024;
+/// Accounts with wrong passwords that are remembered.
+pub const THROTTLED_ACCOUNTS_MAX: usize = 512;
+/// Pairs of account and address that logged in before and are remembered.
+pub const GOOD_ADDRESSES_MAX: usize = 1_024;
+/// Addresses that one alias leads to, and that one recipient reaches after all aliases are followed.
+pub const ALIAS_TARGETS_MAX: usize = 64;
+/// Aliases that lead to aliases.
+pub const ALIAS_DEPTH_MAX: usize = 8;
+/// Accounts, domains or aliases in one page of a list.
+pub const ACCOUNT_PAGE_MAX: usize = 64;
 
 /// How long a client may stay idle: RFC 9051 5.4 asks for 30 minutes at least.
 pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+// ---- serve --------------------------------------------------------------------------------------------------------
+
+/// A connection's input buffer at its largest: the longest line that any protocol takes in one piece (RFC 4954 4: 12,288
+/// octets of base64) fits.
+pub const INPUT_BUFFER_OCTETS: usize = 16 * KIB;
+/// A connection's input buffer while it waits with nothing received.
+pub const INPUT_BUFFER_IDLE_OCTETS: usize = KIB;
+/// Replies gather in so many octets before they are sent, so that one flush is one TLS record and one packet.
+pub const GATHER_OCTETS_MAX: usize = 8 * KIB;
+/// RFC 8446 5.1: plaintext of one TLS record.
+pub const TLS_RECORD_OCTETS_MAX: usize = 16 * KIB;
+/// Octets that may arrive under TLS without yielding any plaintext: one record of full size with its overhead, and room
+/// for its neighbours. Bounds handshakes and handshake messages, of which a peer could otherwise send 64 KiB.
+pub const TLS_SILENT_OCTETS_MAX: usize = 24 * KIB;
+/// A TLS handshake must be over by then.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The last octets and the orderly end of a connection may take so long.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Working buffers that are kept while nobody needs them.
+pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Reads of the store that wait for the card at one time.
+pub const BLOCKING_READS_MAX: usize = 6;
+/// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
+pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
+/// The configuration file.
+pub const CONFIG_OCTETS_MAX: u64 = 65_536;
+
+// ---- status -------------------------------------------------------------------------------------------------------
+
+/// The text of one log event; more of it is cut off.
+pub const LOG_LINE_OCTETS_MAX: usize = 600;
+/// The last log lines, kept in memory.
+pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;

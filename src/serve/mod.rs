@@ -1,5 +1,20 @@
 //! Sockets, TLS, permits: the one place that knows tokio. It drives the sessions.
 
+mod buffer_pool;
+pub mod certificate;
+pub mod config;
 mod connection;
+pub mod files;
+mod input;
+mod permit;
+mod protocol;
+mod stop;
+mod tls;
+mod transport;
 
-pub use connection::{Connection, ConnectionError, Line, TlsInfo};
+pub use buffer_pool::BufferPool;
+pub use config::Config;
+pub use connection::{Connection, ConnectionError, Line, Surroundings, TlsInfo};
+pub use permit::{Permit, Permits};
+pub use protocol::{ListenAddress, Protocol};
+pub use stop::{StopSignal, Stopper};
