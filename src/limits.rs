@@ -198,6 +198,10 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const WORKING_BUFFERS_KEPT: usize = 8;
 /// Reads of the store that wait for the card at one time.
 pub const BLOCKING_READS_MAX: usize = 6;
+/// Connections that the kernel keeps until they are accepted.
+pub const ACCEPT_BACKLOG: u32 = 1_024;
+/// How long accepting rests when the system is out of files or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
 pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
 /// The configuration file.

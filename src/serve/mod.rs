@@ -6,6 +6,7 @@ pub mod config;
 mod connection;
 pub mod files;
 mod input;
+mod listener;
 mod permit;
 mod protocol;
 mod stop;
