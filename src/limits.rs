@@ -202,6 +202,14 @@ pub const BLOCKING_READS_MAX: usize = 6;
 pub const ACCEPT_BACKLOG: u32 = 1_024;
 /// How long accepting rests when the system is out of files or memory.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// One request on the control socket; the longest is an alias with all its targets.
+pub const CONTROL_REQUEST_OCTETS_MAX: usize = 64 * KIB;
+/// One answer on the control socket; the longest are the lines of the log.
+pub const CONTROL_ANSWER_OCTETS_MAX: usize = 256 * KIB;
+/// Connections to the control socket at one time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 4;
+/// A request on the control socket must be there by then, and its answer taken.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
 pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
 /// The configuration file.

@@ -4,6 +4,7 @@ mod buffer_pool;
 pub mod certificate;
 pub mod config;
 mod connection;
+pub mod control;
 pub mod files;
 mod input;
 mod listener;

@@ -3,6 +3,8 @@
 pub mod allocator;
 mod counters;
 pub mod log_ring;
+mod report;
 
 pub use counters::{COUNTERS, Counter, Counters, Gauge};
 pub use log_ring::LogRing;
+pub use report::{Report, Section, Value};
