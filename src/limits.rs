@@ -105,8 +105,6 @@ pub const SMTP_COMMAND_OCTETS_MAX: usize = 2_048;
 pub const SMTP_AUTH_LINE_OCTETS_MAX: usize = 12_288;
 /// RFC 5321 4.5.3.1.5: a reply line, with code and CRLF.
 pub const SMTP_REPLY_LINE_OCTETS_MAX: usize = 512;
-/// Replies gathered for one write while pipelined commands (RFC 2920) are waiting.
-pub const SMTP_REPLIES_OCTETS_MAX: usize = 4 * KIB;
 /// Commands of one connection that were no commands, or came out of order, before it is closed.
 pub const SMTP_FAULTS_MAX: u8 = 20;
 /// RFC 5321 6.3: more Received fields than this are a loop. The RFC asks for at least 100 hops to be allowed.
