@@ -166,8 +166,12 @@ pub const FIELD_NAME_OCTETS_MAX: usize = 256;
 pub const PASSWORD_HASHES_MAX: usize = 1;
 /// argon2id memory of one hash.
 pub const PASSWORD_HASH_OCTETS: usize = 7 * MIB;
-/// Logins that wait for their turn to hash; one more is told to come back.
-pub const PASSWORD_WAITS_MAX: usize = 128;
+/// Logins that wait for their turn to hash; one more is told to come back. As many as connections nearly: those with one
+/// password all go on when the first has been checked.
+pub const PASSWORD_WAITS_MAX: usize = 1_024;
+/// Strangers among them: addresses beyond the local network from which the account has not logged in before. Others
+/// then wait for so many hashes at most, a few seconds.
+pub const PASSWORD_WAITS_STRANGERS_MAX: usize = 64;
 /// A password, before and after it is prepared (RFC 8265 4.2). Longer ones are refused.
 pub const PASSWORD_OCTETS_MAX: usize = 256;
 /// RFC 7677 4 asks for 4,096 at least: what a SCRAM client computes at each login.
