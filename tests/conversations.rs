@@ -27,10 +27,15 @@
 //! @stored ADDRESS N                  so many messages are in the inbox; M: lines look at the newest
 //! ```
 
-mod support_conversations;
+#[path = "conversations/runner.rs"]
+mod runner;
+#[path = "conversations/script.rs"]
+mod script;
+#[path = "conversations/world.rs"]
+mod world;
 
+use runner::hold;
 use std::path::{Path, PathBuf};
-use support_conversations::hold;
 
 fn files() -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conversations");
