@@ -106,6 +106,35 @@ pub const SEARCH_KEYS_MAX: usize = 512;
 /// Part numbers of one section, and the depth to which a message's structure is kept.
 pub const SECTION_DEPTH_MAX: usize = 32;
 
+// ---- IMAP wire ----------------------------------------------------------------------------------------------------
+
+/// A tag, which is repeated in its completion. RFC 9051 sets no limit; clients use about 10 octets.
+pub const IMAP_TAG_OCTETS_MAX: usize = 128;
+/// Literals of one command. A command is read again from its beginning after each, so this keeps that linear.
+pub const IMAP_LITERALS_MAX: usize = 256;
+/// A mailbox name as it stands in a command: modified UTF-7 needs at most three octets for one of UTF-8.
+pub const MAILBOX_NAME_WIRE_OCTETS_MAX: usize = 3 * MAILBOX_NAME_OCTETS_MAX;
+/// LOGIN's user name: an address, quoted, or what a client mistakes for one.
+pub const LOGIN_USER_OCTETS_MAX: usize = 512;
+/// LOGIN's password.
+pub const LOGIN_PASSWORD_OCTETS_MAX: usize = 1_024;
+/// Capability names of one ENABLE.
+pub const ENABLE_NAMES_MAX: usize = 32;
+/// RFC 2971 3.3: field-value pairs of one ID.
+pub const ID_PAIRS_MAX: usize = 30;
+/// RFC 2971 3.3 allows a field 30 octets; a few clients use more.
+pub const ID_FIELD_OCTETS_MAX: usize = 128;
+/// RFC 2971 3.3.
+pub const ID_VALUE_OCTETS_MAX: usize = 1_024;
+/// Data items of one FETCH. There are eight without an argument; the rest are sections.
+pub const FETCH_ITEMS_MAX: usize = 64;
+/// Header field names of one FETCH, all its sections together.
+pub const FETCH_FIELDS_MAX: usize = 256;
+/// One header field's name, in FETCH and in SEARCH.
+pub const HEADER_FIELD_NAME_OCTETS_MAX: usize = 256;
+/// One text to search for.
+pub const SEARCH_TEXT_OCTETS_MAX: usize = 4 * KIB;
+
 // ---- accounts -----------------------------------------------------------------------------------------------------
 
 /// Password hashes computed at one time.

@@ -1,3 +1,4 @@
 //! Octets to types and back, without I/O: one folder a protocol, and the framing that they share.
 
+pub mod base64;
 pub mod imap;
