@@ -141,6 +141,32 @@ pub const SEARCH_TEXT_OCTETS_MAX: usize = 4 * KIB;
 pub const PASSWORD_HASHES_MAX: usize = 1;
 /// argon2id memory of one hash.
 pub const PASSWORD_HASH_OCTETS: usize = 7 * MIB;
+/// Logins that wait for their turn to hash; one more is told to come back.
+pub const PASSWORD_WAITS_MAX: usize = 128;
+/// A password, before and after it is prepared (RFC 8265 4.2). Longer ones are refused.
+pub const PASSWORD_OCTETS_MAX: usize = 256;
+/// RFC 7677 4 asks for 4,096 at least: what a SCRAM client computes at each login.
+pub const SCRAM_ITERATIONS: u32 = 10_000;
+/// One message of a SASL client, decoded. The longest is SCRAM's last: a channel binding, two nonces and a proof.
+pub const SASL_MESSAGE_OCTETS_MAX: usize = 2 * KIB;
+/// A client's SCRAM nonce; clients in use send 18 to 64 octets.
+pub const SASL_NONCE_OCTETS_MAX: usize = 256;
+/// Passwords remembered as verified, 48 octets each.
+pub const VERIFIED_MAX: usize = 512;
+/// How long a password stays remembered.
+pub const VERIFIED_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Addresses with wrong passwords that are remembered, 48 octets each.
+pub const THROTTLED_ADDRESSES_MAX: usize = 1_024;
+/// Accounts with wrong passwords that are remembered.
+pub const THROTTLED_ACCOUNTS_MAX: usize = 512;
+/// Pairs of account and address that logged in before and are remembered.
+pub const GOOD_ADDRESSES_MAX: usize = 1_024;
+/// Addresses that one alias leads to, and that one recipient reaches after all aliases are followed.
+pub const ALIAS_TARGETS_MAX: usize = 64;
+/// Aliases that lead to aliases.
+pub const ALIAS_DEPTH_MAX: usize = 8;
+/// Accounts, domains or aliases in one page of a list.
+pub const ACCOUNT_PAGE_MAX: usize = 64;
 
 /// How long a client may stay idle: RFC 9051 5.4 asks for 30 minutes at least.
 pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
@@ -165,3 +191,28 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Working buffers that are kept while nobody needs them.
 pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Reads of the store that wait for the card at one time.
+pub const BLOCKING_READS_MAX: usize = 6;
+/// Connections that the kernel keeps until they are accepted.
+pub const ACCEPT_BACKLOG: u32 = 1_024;
+/// How long accepting rests when the system is out of files or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// One request on the control socket; the longest is an alias with all its targets.
+pub const CONTROL_REQUEST_OCTETS_MAX: usize = 64 * KIB;
+/// One answer on the control socket; the longest are the lines of the log.
+pub const CONTROL_ANSWER_OCTETS_MAX: usize = 256 * KIB;
+/// Connections to the control socket at one time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 4;
+/// A request on the control socket must be there by then, and its answer taken.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
+pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
+/// The configuration file.
+pub const CONFIG_OCTETS_MAX: u64 = 65_536;
+
+// ---- status -------------------------------------------------------------------------------------------------------
+
+/// The text of one log event; more of it is cut off.
+pub const LOG_LINE_OCTETS_MAX: usize = 600;
+/// The last log lines, kept in memory.
+pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;

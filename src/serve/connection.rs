@@ -367,6 +367,11 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`] if the handshake fails; the connection is of no more use.
     pub async fn start_tls(&mut self) -> Result<(), ConnectionError> {
+        // A handshake's state is large and short-lived: it should not live in every session for ever.
+        Box::pin(self.shake_hands()).await
+    }
+
+    async fn shake_hands(&mut self) -> Result<(), ConnectionError> {
         // RFC 3207 6, RFC 9051 6.2.1, RFC 2595 4: what was pipelined in the clear must not act under TLS.
         self.input.clear();
         self.skipping = false;
