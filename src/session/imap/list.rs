@@ -3,9 +3,11 @@
 //! The driver walks the names in the order of their octets and asks for each; nothing of the walk is kept but the name
 //! before and how deep it hangs together with the next, so the memory does not grow with the number of mailboxes.
 
-use super::name::{INBOX, SEPARATOR, is_below};
+use super::name::is_below;
 use crate::mail::SpecialUse;
 use crate::wire::imap::command::List;
+use crate::wire::imap::encode::{ListAttributes, ListRow};
+use crate::wire::imap::mailbox_name::{INBOX, SEPARATOR};
 
 /// One pattern of RFC 9051 6.3.9, the reference name before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,15 +133,6 @@ pub struct Candidate {
     pub only_parent: bool,
 }
 
-/// What is said of a mailbox, RFC 9051 7.3.1.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// In the order in which they are written.
-    pub names: Vec<&'static str>,
-    /// RFC 5258 3.5: `("CHILDINFO" ("SUBSCRIBED"))`.
-    pub child_info: bool,
-}
-
 /// A LIST or LSUB command made ready.
 #[derive(Clone, Debug)]
 pub struct Listing {
@@ -215,34 +208,30 @@ impl Listing {
         self.options.recursive_match && !self.options.lsub && self.options.select_subscribed
     }
 
-    /// What is said of a candidate whose name matches.
+    /// What is said of a candidate whose name matches, RFC 9051 7.3.1.
     #[must_use]
-    pub fn attributes(&self, candidate: Candidate) -> Attributes {
-        let mut names = Vec::new();
-        if !candidate.exists {
-            if self.options.lsub {
-                // RFC 3501 6.3.9: a level that is not subscribed itself. A subscribed name without a mailbox is listed
-                // without it, as the client subscribed it.
-                if candidate.only_parent {
-                    names.push("\\Noselect");
-                }
-            } else {
-                // RFC 9051 7.3.1: \NonExistent implies \Noselect; older clients know only the second.
-                names.extend(["\\NonExistent", "\\Noselect"]);
-            }
-        } else if self.options.lsub && candidate.only_parent {
-            names.push("\\Noselect");
-        }
-        if !self.options.lsub {
-            names.push(if candidate.children { "\\HasChildren" } else { "\\HasNoChildren" });
+    pub fn row<'a>(&self, name: &'a str, candidate: Candidate) -> ListRow<'a> {
+        let lsub = self.options.lsub;
+        let attributes = if lsub {
+            // RFC 3501 6.3.9: a level that is not subscribed itself; a name that is, whatever became of its mailbox, is
+            // listed as it was subscribed.
+            ListAttributes { no_select: candidate.only_parent, ..ListAttributes::default() }
+        } else {
             let say_subscribed = self.options.return_subscribed || self.options.select_subscribed;
-            if say_subscribed && candidate.subscribed {
-                names.push("\\Subscribed");
+            ListAttributes {
+                // RFC 9051 7.3.1: \NonExistent implies \Noselect; older clients know only the second.
+                non_existent: !candidate.exists,
+                no_select: !candidate.exists,
+                has_children: candidate.children,
+                has_no_children: !candidate.children,
+                subscribed: say_subscribed && candidate.subscribed,
+                // RFC 6154 2: may be in every LIST response; mail programs find the Sent mailbox without asking.
+                special_use: candidate.special_use,
+                ..ListAttributes::default()
             }
-            // RFC 6154 2: may be in every LIST response; mail programs find the Sent mailbox without asking.
-            names.extend(candidate.special_use.map(SpecialUse::name));
-        }
-        Attributes { names, child_info: self.wants_child_info() && candidate.selected_below }
+        };
+        let child_subscribed = self.wants_child_info() && candidate.selected_below;
+        ListRow { lsub, attributes, name, child_subscribed, old_name: None }
     }
 }
 
@@ -256,6 +245,8 @@ pub fn first_below(name: &str, next: Option<&str>) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
+    use crate::wire::imap::encode::list;
+    use crate::wire::imap::{Names, Out};
     use proptest::prelude::*;
 
     fn matches(pattern: &str, name: &str) -> bool {
@@ -325,22 +316,33 @@ mod tests {
 
     #[test]
     fn attributes_follow_the_options() {
-        let mailbox =
-            Candidate { exists: true, subscribed: true, special_use: Some(SpecialUse::Sent), ..Candidate::default() };
+        let shown = |listing: &Listing, candidate| {
+            let mut room = [0; 256];
+            let mut out = Out::new(&mut room);
+            list(&mut out, &listing.row("x", candidate), Names::Utf8).unwrap();
+            String::from_utf8(out.octets().to_vec()).unwrap()
+        };
+        let mailbox = Candidate {
+            exists: true,
+            subscribed: true,
+            special_use: Some(SpecialUse::Sent),
+            ..Candidate::default()
+        };
         let plain = Listing::new(List { patterns: vec!["*".into()], ..List::default() });
-        assert_eq!(plain.attributes(mailbox).names, ["\\HasNoChildren", "\\Sent"]);
+        assert_eq!(shown(&plain, mailbox), "* LIST (\\HasNoChildren \\Sent) \"/\" x\r\n");
         let level = Candidate { children: true, only_parent: true, selected_below: true, ..Candidate::default() };
-        assert_eq!(plain.attributes(level).names, ["\\NonExistent", "\\Noselect", "\\HasChildren"]);
+        assert_eq!(shown(&plain, level), "* LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" x\r\n");
         assert!(plain.wants_parents() && !plain.wants_child_info());
 
         let recursive = List { select_subscribed: true, recursive_match: true, extended: true, ..List::default() };
         let recursive = Listing::new(List { patterns: vec!["%".into()], ..recursive });
-        assert!(recursive.wants_parents() && recursive.attributes(level).child_info);
-        assert_eq!(recursive.attributes(mailbox).names, ["\\HasNoChildren", "\\Subscribed", "\\Sent"]);
+        assert!(recursive.wants_parents());
+        assert!(shown(&recursive, level).ends_with(" x (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"));
+        assert_eq!(shown(&recursive, mailbox), "* LIST (\\HasNoChildren \\Subscribed \\Sent) \"/\" x\r\n");
 
         let lsub = Listing::new(List { lsub: true, patterns: vec!["%".into()], ..List::default() });
-        assert_eq!(lsub.attributes(mailbox).names, [""; 0]);
-        assert_eq!(lsub.attributes(level).names, ["\\Noselect"]);
+        assert_eq!(shown(&lsub, mailbox), "* LSUB () \"/\" x\r\n");
+        assert_eq!(shown(&lsub, level), "* LSUB (\\Noselect) \"/\" x\r\n");
         assert!(lsub.wants_parents());
         assert!(!Listing::new(List { lsub: true, patterns: vec!["*".into()], ..List::default() }).wants_parents());
     }

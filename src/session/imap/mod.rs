@@ -16,9 +16,9 @@ mod state;
 
 pub use capability::{Circumstances, Enableable, capabilities};
 pub use fetch::FetchPlan;
-pub use list::{Attributes, Candidate, Levels, Listing, Pattern, first_below};
-pub use name::{INBOX, SEPARATOR, check_name, is_below, parents};
-pub use numbers::{RunWriter, Runs, sequences, write_range};
+pub use list::{Candidate, Levels, Listing, Pattern, first_below};
+pub use name::{check_name, is_below, parents};
+pub use numbers::{Runs, sequences};
 pub use refusal::{Asked, Refusal, Severity, refusal};
 pub use search::{Answers, Decision, Leaf, Mailbox, Order, SearchPlan};
 pub use section::{Located, cut, locate};

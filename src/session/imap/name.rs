@@ -2,12 +2,7 @@
 
 use super::Refusal;
 use crate::limits::MAILBOX_NAME_OCTETS_MAX;
-
-/// RFC 9051 5.1: the inbox has this name in any case; the decoder gives it in upper case.
-pub const INBOX: &str = "INBOX";
-
-/// RFC 9051 5.1.1: between the levels of a name.
-pub const SEPARATOR: char = '/';
+use crate::wire::imap::mailbox_name::{SEPARATOR, creatable};
 
 /// Is this a name that CREATE, RENAME and SUBSCRIBE take?
 ///
@@ -20,15 +15,12 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
     if name.len() > MAILBOX_NAME_OCTETS_MAX {
         return Err(Refusal::no("LIMIT", "The mailbox name is too long"));
     }
-    // RFC 9051 5.1: no control characters (RFC 5198 2 excludes C1 and the line separators as well), no wildcards.
-    let unfit = |c: char| c.is_control() || matches!(c, '*' | '%' | '\u{2028}' | '\u{2029}' | '\u{fffd}');
+    // RFC 9051 5.1: no control characters (RFC 5198 2 excludes C1 and the line separators as well).
+    let unfit = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffd}');
     if name.chars().any(unfit) {
         return Err(Refusal::no("CANNOT", "The mailbox name has characters that no name can have"));
     }
-    if name.split(SEPARATOR).any(|level| matches!(level, "" | "." | "..")) {
-        return Err(Refusal::no("CANNOT", "The mailbox name has an empty level, or one of dots"));
-    }
-    Ok(())
+    creatable(name).map_err(|text| Refusal::no("CANNOT", text))
 }
 
 /// The names above this one, the highest first: `a` and `a/b` of `a/b/c`.

@@ -1,7 +1,6 @@
 //! Message numbers and UIDs of a command: are they there, and how are many of them written shortly.
 //!
-//! What bounds its memory: a [`Runs`] keeps at most the ranges it was made for and says when it is full; a
-//! [`RunWriter`] keeps one range, so that a result of any length can be written while it is found.
+//! What bounds its memory: a [`Runs`] keeps at most the ranges it was made for and says when it is full.
 
 use super::Refusal;
 use crate::mail::{SequenceSet, SetNumber};
@@ -105,37 +104,10 @@ impl core::fmt::Display for Runs {
 }
 
 /// Writes `7` or `7:9`.
-///
-/// # Errors
-/// The writer's.
-pub fn write_range(f: &mut impl core::fmt::Write, range: &RangeInclusive<u32>) -> core::fmt::Result {
+fn write_range(f: &mut impl core::fmt::Write, range: &RangeInclusive<u32>) -> core::fmt::Result {
     match (range.start(), range.end()) {
         (from, to) if from == to => write!(f, "{from}"),
         (from, to) => write!(f, "{from}:{to}"),
-    }
-}
-
-/// Turns ascending numbers into ranges, one at a time.
-#[derive(Clone, Debug, Default)]
-pub struct RunWriter {
-    open: Option<RangeInclusive<u32>>,
-}
-
-impl RunWriter {
-    /// Takes the next number; gives the range before it if that is complete.
-    pub fn push(&mut self, number: u32) -> Option<RangeInclusive<u32>> {
-        match &mut self.open {
-            Some(open) if open.end().checked_add(1) == Some(number) => {
-                *open = *open.start()..=number;
-                None
-            }
-            open => open.replace(number..=number),
-        }
-    }
-
-    /// The last range.
-    pub fn finish(&mut self) -> Option<RangeInclusive<u32>> {
-        self.open.take()
     }
 }
 
@@ -174,17 +146,5 @@ mod tests {
         assert_eq!(runs.numbers(), 5);
         assert_eq!(runs.take(), [1..=3, 7..=8]);
         assert_eq!(runs.to_string(), "");
-    }
-
-    #[test]
-    fn runs_can_be_written_while_they_are_found() {
-        let mut writer = RunWriter::default();
-        let mut text = Vec::new();
-        for number in [1, 2, 5, 9, 10] {
-            text.extend(writer.push(number));
-        }
-        text.extend(writer.finish());
-        assert_eq!(text, [1..=2, 5..=5, 9..=10]);
-        assert_eq!(writer.finish(), None);
     }
 }
