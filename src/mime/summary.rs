@@ -138,6 +138,31 @@ impl Summary {
         (octets.len() <= SUMMARY_OCTETS_MAX).then_some(octets)
     }
 
+    /// Finds a part by its numbers as RFC 9051 6.4.5 counts them; none: the message itself.
+    ///
+    /// The first number counts the parts of a multipart message; any other message has one part, number 1, which is its
+    /// text. Numbers inside a `message/rfc822` part count the parts of the message that it holds, in the same way.
+    #[must_use]
+    pub fn part(&self, numbers: &[u32]) -> Option<&Part> {
+        let mut part = &self.root;
+        // Does the next number count the parts of a message, or of this part?
+        let mut message = true;
+        for &number in numbers {
+            let index = usize::try_from(number).ok()?.checked_sub(1)?;
+            if !message && let Body::Message(inner) = &part.inside {
+                part = &inner.1;
+                message = true;
+            }
+            match &part.inside {
+                Body::Multipart(parts) => part = parts.get(index)?,
+                _ if message && index == 0 => {}
+                _ => return None,
+            }
+            message = false;
+        }
+        Some(part)
+    }
+
     /// Decodes what [`Summary::encode`] gave. `None` for anything else.
     #[must_use]
     pub fn decode(octets: &[u8]) -> Option<Self> {

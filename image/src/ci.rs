@@ -1,0 +1,87 @@
+//! What CI runs and what a person runs before a commit: every check and every test, in order, cheapest first.
+
+use crate::firmware::{self, Architecture};
+use crate::step::{Failure, cargo, root, run};
+use crate::{debian, tools};
+use std::process::Command;
+use std::time::Instant;
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<(), Failure>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "packages", what: "Debian programs that the tests talk to", run: packages },
+    Step { name: "format", what: "rustfmt", run: format },
+    Step { name: "clippy", what: "lints, warnings denied", run: clippy },
+    Step { name: "deny", what: "licences and sources of all crates", run: deny },
+    Step { name: "test", what: "unit, property, crash, conversation and interop tests", run: test },
+    Step { name: "fuzz", what: "every fuzz target for a fixed count", run: fuzz },
+    Step { name: "firmware", what: "static musl binaries; a mail through the ARM one under qemu-user", run: firmware },
+];
+
+/// Runs the steps named in `only`, or all.
+pub fn steps(only: &[String], list: bool) -> Result<(), Failure> {
+    if list {
+        for step in STEPS {
+            println!("{:10} {}", step.name, step.what);
+        }
+        return Ok(());
+    }
+    if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        return Err(Failure(format!("there is no step {unknown}; `cargo ci --list` names them")));
+    }
+    let chosen: Vec<&Step> =
+        STEPS.iter().filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect();
+    let mut took = Vec::new();
+    for (index, step) in chosen.iter().enumerate() {
+        println!("\n== {}/{} {}: {} ==", index + 1, chosen.len(), step.name, step.what);
+        let begin = Instant::now();
+        (step.run)().map_err(|failure| Failure(format!("step {}: {}", step.name, failure.0)))?;
+        took.push((step.name, begin.elapsed().as_secs()));
+    }
+    println!();
+    for (name, seconds) in took {
+        println!("{name:10} {seconds:5} s");
+    }
+    println!("all {} steps passed", chosen.len());
+    Ok(())
+}
+
+fn packages() -> Result<(), Failure> {
+    debian::ensure(debian::TEST_PACKAGES)
+}
+
+fn format() -> Result<(), Failure> {
+    // `cargo fmt` knows no --ignore-rust-version.
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(program).current_dir(root()).args(["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<(), Failure> {
+    run(cargo("clippy").args(["--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]))
+}
+
+fn deny() -> Result<(), Failure> {
+    let program = tools::cargo_deny()?;
+    run(Command::new(program).current_dir(root()).args(["deny", "check", "bans", "licenses", "sources"]))
+}
+
+fn test() -> Result<(), Failure> {
+    run(cargo("test").args(["--workspace"]))
+}
+
+fn fuzz() -> Result<(), Failure> {
+    let folder = root().join("tests").join("fuzz");
+    run(Command::new("sh").current_dir(&folder).args(["run.sh", "20000"]))
+}
+
+fn firmware() -> Result<(), Failure> {
+    firmware::build(&[])?;
+    let binary = firmware::binary(Architecture::Aarch64);
+    run(cargo("test")
+        .args(["--test", "firmware", "--", "--ignored", "--nocapture"])
+        .env("PILLARBOX_RUN", format!("qemu-aarch64-static {}", binary.display())))
+}

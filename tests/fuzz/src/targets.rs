@@ -1,0 +1,21 @@
+//! What is fuzzed: each target is a function of octets that must never panic, and states what must hold besides.
+
+/// Every target by its name.
+pub const ALL: &[(&str, fn(&[u8]))] = &[("address", address), ("sequence_set", sequence_set)];
+
+/// An address that was read shows as a text that reads as the same address.
+fn address(octets: &[u8]) {
+    let Ok(text) = core::str::from_utf8(octets) else { return };
+    if let Ok(address) = pillarbox::mail::Address::parse(text) {
+        assert_eq!(pillarbox::mail::Address::parse(&address.to_string()), Ok(address));
+    }
+}
+
+/// A set resolves to sorted, disjoint ranges.
+fn sequence_set(octets: &[u8]) {
+    let Ok(text) = core::str::from_utf8(octets) else { return };
+    if let Ok(set) = pillarbox::mail::SequenceSet::parse(text) {
+        let ranges = set.resolve(1000);
+        assert!(ranges.windows(2).all(|pair| pair[0].end() < pair[1].start()));
+    }
+}
