@@ -3,7 +3,7 @@
 use super::Session;
 use super::reply::{Done, Ended};
 use crate::account::Account;
-use crate::limits::{IMAP_LOGIN_TIMEOUT, IMAP_WRITE_TIMEOUT, INPUT_BUFFER_OCTETS, LOGIN_FAILURES_MAX};
+use crate::limits::{IMAP_LOGIN_TIMEOUT, IMAP_WRITE_TIMEOUT, INPUT_BUFFER_OCTETS, IMAP_LOGIN_FAILURES_MAX};
 use crate::serve::auth::{self, AuthError, Cancelled, Challenge, PeerInfo};
 use crate::serve::{Connection, Line};
 use crate::session::imap::{Imap, Refusal};
@@ -98,7 +98,7 @@ impl Session {
             Err(error) => {
                 self.failed_logins = self.failed_logins.saturating_add(1);
                 let refusal = refusal_of(error)?;
-                if self.failed_logins >= LOGIN_FAILURES_MAX {
+                if self.failed_logins >= IMAP_LOGIN_FAILURES_MAX {
                     return Err(Refusal::bye(refusal.code, "Too many failed logins").into());
                 }
                 Err(refusal.into())

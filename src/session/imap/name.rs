@@ -1,7 +1,7 @@
 //! Which mailbox names this server makes: full names in UTF-8 with `/` between levels.
 
 use super::Refusal;
-use crate::limits::MAILBOX_NAME_OCTETS_MAX;
+use crate::limits::{MAILBOX_LEVELS_MAX, MAILBOX_NAME_OCTETS_MAX};
 use crate::wire::imap::mailbox_name::{SEPARATOR, creatable};
 
 /// Is this a name that CREATE, RENAME and SUBSCRIBE take?
@@ -14,6 +14,9 @@ use crate::wire::imap::mailbox_name::{SEPARATOR, creatable};
 pub fn check_name(name: &str) -> Result<(), Refusal> {
     if name.len() > MAILBOX_NAME_OCTETS_MAX {
         return Err(Refusal::no("LIMIT", "The mailbox name is too long"));
+    }
+    if name.split(SEPARATOR).count() > MAILBOX_LEVELS_MAX {
+        return Err(Refusal::no("LIMIT", "The mailbox name has too many levels"));
     }
     // RFC 9051 5.1: no control characters (RFC 5198 2 excludes C1 and the line separators as well).
     let unfit = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffd}');
@@ -46,6 +49,7 @@ mod tests {
         for name in ["", "/", "/a", "a/", "a//b", "../a", "a/..", "./a", "a\u{0}", "a\nb", "a*", "a/%", "\u{85}"] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
+        assert_eq!(check_name(&["a"; 33].join("/")).map_err(|refusal| refusal.code), Err("LIMIT"));
         assert_eq!(check_name(&"a".repeat(513)).map_err(|refusal| refusal.code), Err("LIMIT"));
     }
 

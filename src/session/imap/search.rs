@@ -5,9 +5,9 @@
 //! asked again with its answer, until the message is decided. So no body is read where a flag already says no.
 //! What bounds its memory: [`crate::limits::SEARCH_KEYS_MAX`] keys with the command's own texts.
 
-use crate::mail::{Keyword, ModSeq, SequenceSet, SystemFlag};
+use crate::mail::{Keyword, ModSeq, SystemFlag};
 use crate::store::MessageRow;
-use crate::wire::imap::command::SearchKey;
+use crate::wire::imap::command::{SearchKey, is_saved_result};
 use core::ops::RangeInclusive;
 
 /// What of the mailbox the keys refer to.
@@ -21,6 +21,8 @@ pub struct Mailbox<'a> {
     pub recent_from: u32,
     /// Names of keywords; the index is the bit.
     pub keywords: &'a [Keyword],
+    /// RFC 9051 6.4.4.1: UIDs that `$` stands for.
+    pub saved: &'a [RangeInclusive<u32>],
 }
 
 /// What must be read of a message to decide a key, cheapest first.
@@ -188,8 +190,11 @@ impl SearchPlan {
                 Node::Or(Box::new((self.node(one, mailbox, fold), self.node(other, mailbox, fold))))
             }
             SearchKey::Not(key) => Node::Not(Box::new(self.node(*key, mailbox, fold))),
-            SearchKey::Sequence(set) => row(RowTest::Sequence(resolve(&set, mailbox.exists))),
-            SearchKey::Uid(set) => row(RowTest::Uid(resolve(&set, mailbox.last_uid))),
+            SearchKey::Sequence(set) | SearchKey::Uid(set) if is_saved_result(&set) => {
+                row(RowTest::Uid(mailbox.saved.to_vec()))
+            }
+            SearchKey::Sequence(set) => row(RowTest::Sequence(set.resolve(mailbox.exists))),
+            SearchKey::Uid(set) => row(RowTest::Uid(set.resolve(mailbox.last_uid))),
             SearchKey::Flag(flag) => row(RowTest::Flag(flag)),
             SearchKey::Keyword(name) => {
                 let position = mailbox.keywords.iter().position(|keyword| keyword.same(&name));
@@ -303,15 +308,11 @@ impl SearchPlan {
     }
 }
 
-fn resolve(set: &SequenceSet, largest: u32) -> Vec<RangeInclusive<u32>> {
-    set.resolve(largest)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use crate::mail::{Flags, InternalDate, Uid};
+    use crate::mail::{Flags, InternalDate, SequenceSet, Uid};
     use crate::store::BlobId;
 
     fn row(uid: u32, flags: Flags, octets: u64) -> MessageRow {
@@ -328,7 +329,7 @@ mod tests {
 
     fn plan(key: SearchKey) -> SearchPlan {
         let keywords = [Keyword::parse("$Forwarded").unwrap(), Keyword::parse("junk").unwrap()];
-        let mailbox = Mailbox { exists: 5, last_uid: 50, recent_from: 40, keywords: &keywords };
+        let mailbox = Mailbox { exists: 5, last_uid: 50, recent_from: 40, keywords: &keywords, saved: &[40..=41] };
         SearchPlan::new(key, &mailbox, str::to_lowercase)
     }
 
@@ -350,6 +351,7 @@ mod tests {
             SearchKey::Keyword(Keyword::parse("JUNK").unwrap()),
             SearchKey::Sequence(set("1:2,5")),
             SearchKey::Uid(set("40:*")),
+            SearchKey::Sequence(SequenceSet::default()),
             SearchKey::Recent,
             SearchKey::On(3),
             SearchKey::Since(3),
