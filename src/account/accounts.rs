@@ -53,6 +53,8 @@ pub struct AccountRow {
 /// Who wants to log in, and what the proof is compared with: a decoy if there is no such account.
 #[derive(Clone, Debug)]
 pub struct Candidate {
+    /// The account's address, or what was given in lower case: one account, one name.
+    pub name: String,
     /// `None`: no such account; whatever is proved then proves nothing.
     pub account: Option<Account>,
     /// Its credential.
@@ -157,13 +159,14 @@ impl Accounts {
             if let Some(octets) = self.shelf().get(&key)? {
                 let credential = record::decode(&name.to_string(), &octets)?;
                 let administrator = meta.as_ref().and_then(|meta| meta.administrator.as_deref());
-                return Ok(Candidate { account: Some(row(name, record, administrator)), credential });
+                let account = row(name, record, administrator);
+                return Ok(Candidate { name: account.address.clone(), account: Some(account), credential });
             }
         }
         let secret = meta.map_or(self.shared.secret, |meta| meta.secret);
         let shown = name.map_or_else(|| login.to_lowercase(), |name| name.to_string());
         let credential = Credential::decoy(&secret, &shown, self.options().scram_iterations);
-        Ok(Candidate { account: None, credential })
+        Ok(Candidate { name: shown, account: None, credential })
     }
 
     fn login_name(&self, login: &str) -> Result<Option<Name>, Error> {

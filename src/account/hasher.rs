@@ -62,6 +62,9 @@ impl core::error::Error for HashError {}
 #[derive(Debug, Default)]
 pub struct Hasher {
     turn: Mutex<()>,
+    /// Hashes so far.
+    #[cfg(test)]
+    pub(crate) hashes: core::sync::atomic::AtomicUsize,
 }
 
 impl Hasher {
@@ -75,6 +78,8 @@ impl Hasher {
         }
         let params = Params::new(cost.memory, cost.passes, 1, Some(HASH_OCTETS)).map_err(|_| HashError::Cost)?;
         let blocks = params.block_count();
+        #[cfg(test)]
+        self.hashes.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
         // The lock guards no data, so a poisoned one is as good.
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arena: Vec<Block> = Vec::new();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::shelf::Shelf;
+use super::shelf::{Entries, Shelf};
 use super::{Accounts, Options};
 use crate::limits::STORE_MESSAGES_MAX;
 use crate::mail::{ModSeq, Uid, UidValidity};
@@ -40,7 +40,7 @@ impl Shelf for MemoryShelf {
         Ok(self.state().directory.get(key).cloned())
     }
 
-    fn range(&self, prefix: &[u8], after: Option<&[u8]>, max: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn range(&self, prefix: &[u8], after: Option<&[u8]>, max: usize) -> Result<Entries, Error> {
         let state = self.state();
         let rows = state.directory.iter().filter(|(key, _)| key.starts_with(prefix));
         let rows = rows.filter(|(key, _)| after.is_none_or(|after| key.as_slice() > after));

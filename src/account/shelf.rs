@@ -2,12 +2,15 @@
 
 use crate::store::{Error, MailboxRow, Owner, Receipt, Transaction, Usage};
 
+/// Keys with their values, in key order.
+pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A directory and the mailboxes of owners. The store is one; all calls block, as the store's do.
 pub(crate) trait Shelf: Send + Sync {
     /// One entry of the directory.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
     /// Entries whose keys begin with `prefix`, in key order, those behind `after`, at most `max`.
-    fn range(&self, prefix: &[u8], after: Option<&[u8]>, max: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
+    fn range(&self, prefix: &[u8], after: Option<&[u8]>, max: usize) -> Result<Entries, Error>;
     /// Does a transaction; when it comes back, it is on the card.
     fn commit(&self, transaction: Transaction) -> Result<Receipt, Error>;
     /// Mailboxes of an owner.

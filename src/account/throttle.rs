@@ -158,6 +158,13 @@ impl Throttle {
             .max(by_account.map_or(Duration::ZERO, |failures| remaining(failures, ACCOUNT_FREE, longest, FORGET, now)))
     }
 
+    /// Is the address of the local network, or has this account logged in from it before?
+    #[must_use]
+    pub fn is_familiar(&self, account: &str, address: IpAddr, now: Instant) -> bool {
+        let group = AddressGroup::of(address);
+        group.is_local() || self.is_good(self.names.hash_one(account), group, now)
+    }
+
     /// The password was wrong.
     pub fn failed(&mut self, account: &str, address: IpAddr, now: Instant) {
         let group = AddressGroup::of(address);
@@ -269,6 +276,8 @@ mod tests {
         // From the local network it is short even where ann has never been.
         assert_eq!(throttle.wait("ann", "10.0.0.9".parse().unwrap(), now), LOCAL_WAIT_MAX);
         assert_eq!(throttle.wait("bob", "198.51.100.99".parse().unwrap(), now), Duration::ZERO);
+        assert!(throttle.is_familiar("ann", travelling, now) && !throttle.is_familiar("bob", travelling, now));
+        assert!(throttle.is_familiar("bob", HOME, now) && !throttle.is_familiar("ann", travelling, now + FORGET_GOOD));
     }
 
     #[test]

@@ -62,7 +62,6 @@ pub(in super::super) fn is_astring_char(octet: u8) -> bool {
 pub(super) fn literal_head(inside: &[u8], binary: bool) -> Option<LiteralHead> {
     let (digits, non_synchronizing) = match inside.strip_suffix(b"+") {
         Some(digits) => (digits, true),
-        // RFC 3501 errata and some clients: `{5-}` never became a standard and is refused as no literal.
         None => (inside, false),
     };
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
@@ -230,7 +229,7 @@ impl<'a> Cursor<'a> {
 
     /// RFC 9051 section 9 `astring` of at most `octets_max` octets.
     pub(super) fn astring(&mut self, octets_max: usize, text: &'static str) -> Parsed<Cow<'a, [u8]>> {
-        if matches!(self.peek(), Some(b'"' | b'{' | b'~')) && self.string_is_next() {
+        if self.string_is_next() {
             return self.string(octets_max, text);
         }
         self.plain(octets_max, is_astring_char, text)
@@ -364,7 +363,7 @@ impl<'a> Cursor<'a> {
         if self.atom(text)?.eq_ignore_ascii_case("NIL") { Ok(None) } else { syntax(text) }
     }
 
-    /// `"(" item *(SP item) ")"`, with any spaces, at most `max` items. Nothing in it where `empty` allows it.
+    /// `"(" *(item SP) ")"`, which may be empty: how many items there may be, `item` says.
     pub(super) fn list(&mut self, text: &'static str, mut item: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         self.expect(b'(', text)?;
         self.spaces();

@@ -10,9 +10,8 @@ use crate::mime::{Envelope, EnvelopeAddress};
 /// [`Full`].
 pub fn envelope(out: &mut Out<'_>, envelope: &Envelope) -> Result<(), Full> {
     // RFC 9051 7.5.2: Sender and Reply-To that are missing or empty show as From.
-    let or_from = |list: &'_ [EnvelopeAddress]| list.is_empty();
-    let sender = if or_from(&envelope.sender) { &envelope.from } else { &envelope.sender };
-    let reply_to = if or_from(&envelope.reply_to) { &envelope.from } else { &envelope.reply_to };
+    let sender = if envelope.sender.is_empty() { &envelope.from } else { &envelope.sender };
+    let reply_to = if envelope.reply_to.is_empty() { &envelope.from } else { &envelope.reply_to };
     out.octet(b'(')?;
     nstring(out, envelope.date.as_deref())?;
     out.octet(b' ')?;

@@ -118,8 +118,8 @@ impl InvalidKind {
             Self::Syntax(text) => (Condition::Bad, None, text),
             Self::UnknownCommand => (Condition::Bad, None, "Unknown command"),
             Self::Incomplete => (Condition::Bad, None, "Command is not whole"),
-            Self::TooLong => (Condition::Bad, Some(Code::TooBig), "Command is too long"),
-            // RFC 7888 4 leaves the choice; BAD would make some clients give up the connection.
+            Self::TooLong => (Condition::Bad, None, "Command is too long"),
+            // RFC 7888 4: NO or BAD, and this code.
             Self::LiteralTooLarge => (Condition::No, Some(Code::TooBig), "Literal is too large"),
             Self::BadCharset => (Condition::No, Some(Code::BadCharset(CHARSETS)), "Unknown charset"),
             Self::MailboxName(text) => (Condition::No, Some(Code::Cannot), text),
