@@ -1,4 +1,5 @@
 //! What each protocol says next, without I/O: one folder a protocol.
 
+pub mod imap;
 pub mod sasl;
 pub mod smtp;
