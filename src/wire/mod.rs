@@ -1,3 +1,5 @@
 //! Octets to types and back, without I/O: one folder a protocol, and the framing that they share.
 
+pub mod dot;
 pub mod imap;
+pub mod pop3;
