@@ -1,1 +1,3 @@
 //! What each protocol says next, without I/O: one folder a protocol.
+
+pub mod pop3;
