@@ -69,6 +69,8 @@ pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 /// One commit batch of the log.
 pub const BATCH_OCTETS_MAX: usize = MIB;
+/// Requests that wait for the log's writer: one a connection at most, so nobody is refused for it.
+pub const LOG_QUEUE_MAX: usize = CONNECTIONS_MAX;
 /// A mailbox's full name in UTF-8.
 pub const MAILBOX_NAME_OCTETS_MAX: usize = 512;
 /// Messages that one flag or expunge transaction changes; larger requests are done in steps of so many.
@@ -85,6 +87,12 @@ pub const VIEW_EXPUNGED_RANGES_MAX: usize = 256;
 pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
 /// Envelope, body structure and part table of one message, as kept beside it.
 pub const SUMMARY_OCTETS_MAX: usize = 32 * KIB;
+
+// ---- store: index -------------------------------------------------------------------------------------------------
+
+/// Runs of expunged messages that a mailbox remembers for its views: a view that slept through more is lost. A run
+/// without gaps counts once however long it is, so a mailbox may be emptied at one go; about 15 octets each.
+pub const EXPUNGED_KEPT_MAX: u32 = 20_000;
 
 // ---- SMTP ---------------------------------------------------------------------------------------------------------
 
@@ -105,6 +113,35 @@ pub const SEARCH_DEPTH_MAX: usize = 24;
 pub const SEARCH_KEYS_MAX: usize = 512;
 /// Part numbers of one section, and the depth to which a message's structure is kept.
 pub const SECTION_DEPTH_MAX: usize = 32;
+
+// ---- IMAP wire ----------------------------------------------------------------------------------------------------
+
+/// A tag, which is repeated in its completion. RFC 9051 sets no limit; clients use about 10 octets.
+pub const IMAP_TAG_OCTETS_MAX: usize = 128;
+/// Literals of one command. A command is read again from its beginning after each, so this keeps that linear.
+pub const IMAP_LITERALS_MAX: usize = 256;
+/// A mailbox name as it stands in a command: modified UTF-7 needs at most three octets for one of UTF-8.
+pub const MAILBOX_NAME_WIRE_OCTETS_MAX: usize = 3 * MAILBOX_NAME_OCTETS_MAX;
+/// LOGIN's user name: an address, quoted, or what a client mistakes for one.
+pub const LOGIN_USER_OCTETS_MAX: usize = 512;
+/// LOGIN's password.
+pub const LOGIN_PASSWORD_OCTETS_MAX: usize = 1_024;
+/// Capability names of one ENABLE.
+pub const ENABLE_NAMES_MAX: usize = 32;
+/// RFC 2971 3.3: field-value pairs of one ID.
+pub const ID_PAIRS_MAX: usize = 30;
+/// RFC 2971 3.3 allows a field 30 octets; a few clients use more.
+pub const ID_FIELD_OCTETS_MAX: usize = 128;
+/// RFC 2971 3.3.
+pub const ID_VALUE_OCTETS_MAX: usize = 1_024;
+/// Data items of one FETCH. There are eight without an argument; the rest are sections.
+pub const FETCH_ITEMS_MAX: usize = 64;
+/// Header field names of one FETCH, all its sections together.
+pub const FETCH_FIELDS_MAX: usize = 256;
+/// One header field's name, in FETCH and in SEARCH.
+pub const HEADER_FIELD_NAME_OCTETS_MAX: usize = 256;
+/// One text to search for.
+pub const SEARCH_TEXT_OCTETS_MAX: usize = 4 * KIB;
 
 // ---- MIME ---------------------------------------------------------------------------------------------------------
 
@@ -152,6 +189,92 @@ pub const POP3_PAGE_MESSAGES: usize = 256;
 pub const PASSWORD_HASHES_MAX: usize = 1;
 /// argon2id memory of one hash.
 pub const PASSWORD_HASH_OCTETS: usize = 7 * MIB;
+/// Logins that wait for their turn to hash; one more is told to come back. As many as connections nearly: those with one
+/// password all go on when the first has been checked.
+pub const PASSWORD_WAITS_MAX: usize = 1_024;
+/// Strangers among them: addresses beyond the local network from which the account has not logged in before. Others
+/// then wait for so many hashes at most, a few seconds.
+pub const PASSWORD_WAITS_STRANGERS_MAX: usize = 64;
+/// A password, before and after it is prepared (RFC 8265 4.2). Longer ones are refused.
+pub const PASSWORD_OCTETS_MAX: usize = 256;
+/// RFC 7677 4 asks for 4,096 at least: what a SCRAM client computes at each login.
+pub const SCRAM_ITERATIONS: u32 = 10_000;
+/// One message of a SASL client, decoded. The longest is SCRAM's last: a channel binding, two nonces and a proof.
+pub const SASL_MESSAGE_OCTETS_MAX: usize = 2 * KIB;
+/// A client's SCRAM nonce; clients in use send 18 to 64 octets.
+pub const SASL_NONCE_OCTETS_MAX: usize = 256;
+/// Passwords remembered as verified, 48 octets each.
+pub const VERIFIED_MAX: usize = 512;
+/// How long a password stays remembered.
+pub const VERIFIED_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Addresses with wrong passwords that are remembered, 48 octets each.
+pub const THROTTLED_ADDRESSES_MAX: usize = 1_024;
+/// Accounts with wrong passwords that are remembered.
+pub const THROTTLED_ACCOUNTS_MAX: usize = 512;
+/// Pairs of account and address that logged in before and are remembered.
+pub const GOOD_ADDRESSES_MAX: usize = 1_024;
+/// Addresses that one alias leads to, and that one recipient reaches after all aliases are followed.
+pub const ALIAS_TARGETS_MAX: usize = 64;
+/// Aliases that lead to aliases.
+pub const ALIAS_DEPTH_MAX: usize = 8;
+/// Accounts, domains or aliases in one page of a list.
+pub const ACCOUNT_PAGE_MAX: usize = 64;
 
 /// How long a client may stay idle: RFC 9051 5.4 asks for 30 minutes at least.
 pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+// ---- serve --------------------------------------------------------------------------------------------------------
+
+/// A connection's input buffer at its largest: the longest line that any protocol takes in one piece (RFC 4954 4: 12,288
+/// octets of base64) fits.
+pub const INPUT_BUFFER_OCTETS: usize = 16 * KIB;
+/// A connection's input buffer while it waits with nothing received.
+pub const INPUT_BUFFER_IDLE_OCTETS: usize = KIB;
+/// Replies gather in so many octets before they are sent, so that one flush is one TLS record and one packet.
+pub const GATHER_OCTETS_MAX: usize = 8 * KIB;
+/// RFC 8446 5.1: plaintext of one TLS record.
+pub const TLS_RECORD_OCTETS_MAX: usize = 16 * KIB;
+/// Octets that may arrive under TLS without yielding any plaintext: one record of full size with its overhead, and room
+/// for its neighbours. Bounds handshakes and handshake messages, of which a peer could otherwise send 64 KiB.
+pub const TLS_SILENT_OCTETS_MAX: usize = 24 * KIB;
+/// A TLS handshake must be over by then.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The last octets and the orderly end of a connection may take so long.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Working buffers that are kept while nobody needs them.
+pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Threads that run sessions.
+pub const WORKER_THREADS_MAX: usize = 4;
+/// Threads that may block: reads of the store, password hashes, commands of the administrator.
+pub const BLOCKING_THREADS_MAX: usize = 8;
+/// A thread's stack: address space, of which only what is used counts.
+pub const THREAD_STACK_OCTETS: usize = MIB;
+/// How often the server looks whether its certificate must be renewed.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a command waits for a data directory that another process is about to open or to leave.
+pub const DATA_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Reads of the store that wait for the card at one time.
+pub const BLOCKING_READS_MAX: usize = 6;
+/// Connections that the kernel keeps until they are accepted.
+pub const ACCEPT_BACKLOG: u32 = 1_024;
+/// How long accepting rests when the system is out of files or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// One request on the control socket; the longest is an alias with all its targets.
+pub const CONTROL_REQUEST_OCTETS_MAX: usize = 64 * KIB;
+/// One answer on the control socket; the longest are the lines of the log.
+pub const CONTROL_ANSWER_OCTETS_MAX: usize = 256 * KIB;
+/// Connections to the control socket at one time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 4;
+/// A request on the control socket must be there by then, and its answer taken.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
+pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
+/// The configuration file.
+pub const CONFIG_OCTETS_MAX: u64 = 65_536;
+
+// ---- status -------------------------------------------------------------------------------------------------------
+
+/// The text of one log event; more of it is cut off.
+pub const LOG_LINE_OCTETS_MAX: usize = 600;
+/// The last log lines, kept in memory.
+pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;

@@ -79,7 +79,7 @@ fn fuzz() -> Result<(), Failure> {
 }
 
 fn firmware() -> Result<(), Failure> {
-    firmware::build(&[])?;
+    firmware::build(&[], false)?;
     let binary = firmware::binary(Architecture::Aarch64);
     run(cargo("test")
         .args(["--test", "firmware", "--", "--ignored", "--nocapture"])

@@ -52,14 +52,14 @@ pub fn binary(architecture: Architecture) -> PathBuf {
     root().join("target").join("firmware").join(architecture.name()).join("pillarbox")
 }
 
-/// Builds the firmware for `wanted`, or for all architectures if none is named.
-pub fn build(wanted: &[Architecture]) -> Result<(), Failure> {
+/// Builds the firmware for `wanted`, or for all architectures if none is named. `from_source` does not ask rustup.
+pub fn build(wanted: &[Architecture], from_source: bool) -> Result<(), Failure> {
     let wanted = if wanted.is_empty() { &Architecture::ALL } else { wanted };
     debian::ensure(&[debian::Package { name: "python3-venv", proof: "/usr/share/doc/python3-venv" }])
         .or_else(|failure| if python_has_venv() { Ok(()) } else { Err(failure) })?;
     let zigbuild = tools::zigbuild()?;
     for &architecture in wanted {
-        let toolchain = toolchain(architecture)?;
+        let toolchain = toolchain(architecture, from_source)?;
         compile(architecture, &toolchain, &zigbuild)?;
         let built = root().join("target").join(architecture.triple()).join("release").join("pillarbox");
         let kept = binary(architecture);
@@ -77,9 +77,9 @@ fn python_has_venv() -> bool {
 }
 
 /// rustup's target if it is there or can be had, otherwise Debian's Rust with the library's source.
-fn toolchain(architecture: Architecture) -> Result<Toolchain, Failure> {
+fn toolchain(architecture: Architecture, from_source: bool) -> Result<Toolchain, Failure> {
     let triple = architecture.triple();
-    if has_program("rustup") {
+    if !from_source && has_program("rustup") {
         let installed = output(Command::new("rustup").args(["target", "list", "--installed"])).unwrap_or_default();
         if installed.lines().any(|line| line == triple) {
             return Ok(Toolchain::Rustup);

@@ -31,6 +31,9 @@ enum Verb {
         /// For which processor; both when not given
         #[arg(long, value_enum)]
         architecture: Vec<firmware::Architecture>,
+        /// Build the standard library from Debian's rust-web-src even where rustup has the target
+        #[arg(long)]
+        from_source: bool,
     },
     /// Run what CI runs: format, lints, licences, tests, interop, fuzzing, firmware
     #[command(after_help = "Examples:\n  cargo ci\n  cargo ci --list\n  cargo ci --only clippy --only test")]
@@ -46,7 +49,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
-        Verb::Firmware { architecture } => firmware::build(&architecture),
+        Verb::Firmware { architecture, from_source } => firmware::build(&architecture, from_source),
         Verb::Ci { only, list } => ci::steps(&only, list),
     };
     match outcome {

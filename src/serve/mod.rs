@@ -1,5 +1,24 @@
 //! Sockets, TLS, permits: the one place that knows tokio. It drives the sessions.
 
+mod buffer_pool;
+pub mod certificate;
+pub mod config;
 mod connection;
+pub mod control;
+mod failure;
+pub mod files;
+mod input;
+mod listener;
+mod permit;
+mod protocol;
+mod stop;
+mod tls;
+mod transport;
 
-pub use connection::{Connection, ConnectionError, Line, TlsInfo};
+pub use buffer_pool::BufferPool;
+pub use config::Config;
+pub use connection::{Connection, ConnectionError, Line, Surroundings, TlsInfo};
+pub use failure::{EXIT_CODES, Failure};
+pub use permit::{Permit, Permits};
+pub use protocol::{ListenAddress, Protocol};
+pub use stop::{StopSignal, Stopper};

@@ -1,3 +1,4 @@
 //! What each protocol says next, without I/O: one folder a protocol.
 
 pub mod pop3;
+pub mod sasl;

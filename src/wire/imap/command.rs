@@ -239,6 +239,14 @@ pub struct SearchReturn {
     pub all: bool,
     /// COUNT.
     pub count: bool,
+    /// SAVE (RFC 5182): remember the result as `$`.
+    pub save: bool,
+}
+
+/// RFC 9051 6.4.4.1: is it `$`, the result that the last SEARCH saved? It decodes as the one set without ranges.
+#[must_use]
+pub fn is_saved_result(set: &SequenceSet) -> bool {
+    set.ranges().is_empty()
 }
 
 /// RFC 9051 6.4.4 search keys. Depth at most [`crate::limits::SEARCH_DEPTH_MAX`], keys at most
