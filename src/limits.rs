@@ -247,6 +247,24 @@ pub const HEADER_VALUE_OCTETS_MAX: usize = 32 * KIB;
 /// RFC 5322 2.1.1 keeps a line under 998 octets; a field name longer than this is no name that anybody asks for.
 pub const FIELD_NAME_OCTETS_MAX: usize = 256;
 
+// ---- POP3 ---------------------------------------------------------------------------------------------------------
+
+/// RFC 2449 4 asks for 255 octets with the CRLF; an initial SASL response (RFC 5034 4) is longer at times.
+pub const POP3_LINE_OCTETS_MAX: usize = 512;
+/// One line of a SASL exchange (RFC 5034 4): base64 of a client's message.
+pub const POP3_SASL_LINE_OCTETS_MAX: usize = 4 * KIB;
+/// Messages of one maildrop session: one bit each marks the deleted ones, 16 KiB at most. Later ones are shown once
+/// there is room, in another session.
+pub const POP3_MESSAGES_MAX: u32 = 131_072;
+/// Commands that make no sense, and failed logins, after which the connection is closed.
+pub const POP3_BAD_COMMANDS_MAX: u8 = 20;
+/// RFC 1939 3: a client may stay idle for 10 minutes at least.
+pub const POP3_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long a client may take to accept one piece of an answer.
+pub const POP3_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// Rows of the index that one step of a listing reads.
+pub const POP3_PAGE_MESSAGES: usize = 256;
+
 // ---- accounts -----------------------------------------------------------------------------------------------------
 
 /// Password hashes computed at one time.
