@@ -100,6 +100,38 @@ pub const EXPUNGED_KEPT_MAX: u32 = 20_000;
 pub const TRANSACTIONS_MAX: usize = 160;
 /// RFC 5321 4.5.3.1.8 asks for 100 recipients of full length; short ones may be as many as fit.
 pub const RECIPIENTS_OCTETS_MAX: usize = 32 * KIB;
+/// Recipients of one message, announced as RCPTMAX (RFC 9422). Short ones: long ones end at the octets above.
+pub const RECIPIENTS_MAX: usize = 1_000;
+/// Mailboxes that one message goes to after alias expansion, duplicates removed. While a message is committed, the
+/// store's list of targets (about 80 octets each) takes the place of the recipients' octets.
+pub const MESSAGE_MAILBOXES_MAX: usize = 400;
+/// Transactions of one connection, announced as MAILMAX (RFC 9422), so that no client holds its permit for ever.
+pub const TRANSACTIONS_PER_CONNECTION_MAX: u32 = 10_000;
+/// RFC 5321 4.5.3.1.4 asks for 512 octets with CRLF; SIZE, BODY, AUTH, SMTPUTF8 and DSN add about 1,200 to MAIL and RCPT.
+pub const SMTP_COMMAND_OCTETS_MAX: usize = 2_048;
+/// RFC 4954 4: a line of an authentication exchange has up to 12,288 octets. Our mechanisms need far fewer.
+pub const SMTP_AUTH_LINE_OCTETS_MAX: usize = 12_288;
+/// RFC 5321 4.5.3.1.5: a reply line, with code and CRLF.
+pub const SMTP_REPLY_LINE_OCTETS_MAX: usize = 512;
+/// Commands of one connection that were no commands, or came out of order, before it is closed.
+pub const SMTP_FAULTS_MAX: u8 = 20;
+/// RFC 5321 6.3: more Received fields than this are a loop. The RFC asks for at least 100 hops to be allowed.
+pub const RECEIVED_FIELDS_MAX: u32 = 100;
+/// A header field's name, as far as it is looked at.
+pub const HEADER_NAME_OCTETS_MAX: usize = 78;
+/// RFC 5321 4.5.3.2.7: a server waits five minutes at least for the next command.
+pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// RFC 5321 4.5.3.2.5: the sender's own time for one block of data.
+pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// How long a client may take for a message beyond what [`SMTP_DATA_RATE_OCTETS_MIN`] allows for its octets.
+pub const SMTP_DATA_GRACE_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// Octets a second that a message must come in with on average, so that nobody holds a working buffer for ever.
+pub const SMTP_DATA_RATE_OCTETS_MIN: u64 = 512;
+/// How long a client may take to read a reply.
+pub const SMTP_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long MAIL waits for a transaction to become free, and DATA for a working buffer, before the client is told to
+/// come back.
+pub const SMTP_PERMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 // ---- IMAP ---------------------------------------------------------------------------------------------------------
 
@@ -216,6 +248,24 @@ pub const MIME_SCANNER_OCTETS_MAX: usize = MIME_HELD_OCTETS_MAX + MIME_BOUNDARIE
 pub const HEADER_VALUE_OCTETS_MAX: usize = 32 * KIB;
 /// RFC 5322 2.1.1 keeps a line under 998 octets; a field name longer than this is no name that anybody asks for.
 pub const FIELD_NAME_OCTETS_MAX: usize = 256;
+
+// ---- POP3 ---------------------------------------------------------------------------------------------------------
+
+/// RFC 2449 4 asks for 255 octets with the CRLF; an initial SASL response (RFC 5034 4) is longer at times.
+pub const POP3_LINE_OCTETS_MAX: usize = 512;
+/// One line of a SASL exchange (RFC 5034 4): base64 of a client's message.
+pub const POP3_SASL_LINE_OCTETS_MAX: usize = 4 * KIB;
+/// Messages of one maildrop session: one bit each marks the deleted ones, 16 KiB at most. Later ones are shown once
+/// there is room, in another session.
+pub const POP3_MESSAGES_MAX: u32 = 131_072;
+/// Commands that make no sense, and failed logins, after which the connection is closed.
+pub const POP3_BAD_COMMANDS_MAX: u8 = 20;
+/// RFC 1939 3: a client may stay idle for 10 minutes at least.
+pub const POP3_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long a client may take to accept one piece of an answer.
+pub const POP3_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// Rows of the index that one step of a listing reads.
+pub const POP3_PAGE_MESSAGES: usize = 256;
 
 // ---- accounts -----------------------------------------------------------------------------------------------------
 
