@@ -153,6 +153,8 @@ pub const SECTION_DEPTH_MAX: usize = 32;
 pub const IMAP_GATHER_OCTETS: usize = 4 * KIB;
 /// Responses are encoded in pieces of so many octets, unless a working buffer is there.
 pub const IMAP_REPLY_OCTETS: usize = KIB;
+/// Responses to FETCH and SEARCH are encoded in pieces of so many octets: one TLS record.
+pub const IMAP_OUTPUT_OCTETS: usize = 16 * KIB;
 /// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
 pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
 /// Index rows read at once: 16 KiB of them.

@@ -9,7 +9,7 @@ use crate::mime::{
     Body, Part, Span, Summary, TextMatcher, TransferDecoder, header_contains, sent_day,
 };
 use crate::session::imap::Leaf;
-use crate::store::{BlobReader, Error, MessageRow, Store};
+use crate::store::{BlobReader, Error, MessageRow, Store, WorkingBuffer};
 
 /// A subject shorter than this stands whole in the summary, however much of it was cut.
 const SUBJECT_WHOLE_OCTETS: usize = 64;
@@ -50,7 +50,13 @@ pub(super) enum Begun {
 
 impl Scan {
     /// Begins with a key.
-    pub(super) fn begin(store: &Store, row: &MessageRow, leaf: &Leaf, summary: &Summary) -> Result<Begun, Error> {
+    pub(super) fn begin(
+        store: &Store,
+        row: &MessageRow,
+        leaf: &Leaf,
+        summary: &Summary,
+        lend: impl FnOnce() -> WorkingBuffer,
+    ) -> Result<Begun, Error> {
         let mut tasks = Vec::new();
         let mut field = None;
         let needle = match leaf {
@@ -81,7 +87,7 @@ impl Scan {
                 needle
             }
         };
-        let reader = store.open_blob(row.blob)?;
+        let reader = store.open_blob_with(row.blob, lend())?;
         Ok(Begun::Scan(Box::new(Self {
             reader,
             field,
@@ -91,6 +97,11 @@ impl Scan {
             piece: vec![0; IMAP_PIECE_OCTETS],
             found: false,
         })))
+    }
+
+    /// Gives the working buffer back.
+    pub(super) fn into_buffer(self) -> WorkingBuffer {
+        self.reader.into_buffer()
     }
 
     /// Goes on for about `budget` octets, which it takes off; gives the answer once it is known.
