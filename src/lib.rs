@@ -13,6 +13,7 @@
 //! [`limits`] and [`status`] may be read from anywhere.
 
 pub mod account;
+pub mod command;
 pub mod limits;
 pub mod mail;
 pub mod mime;

@@ -69,6 +69,8 @@ pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 /// One commit batch of the log.
 pub const BATCH_OCTETS_MAX: usize = MIB;
+/// Requests that wait for the log's writer: one a connection at most, so nobody is refused for it.
+pub const LOG_QUEUE_MAX: usize = CONNECTIONS_MAX;
 /// A mailbox's full name in UTF-8.
 pub const MAILBOX_NAME_OCTETS_MAX: usize = 512;
 /// Messages that one flag or expunge transaction changes; larger requests are done in steps of so many.
@@ -85,6 +87,12 @@ pub const VIEW_EXPUNGED_RANGES_MAX: usize = 256;
 pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
 /// Envelope, body structure and part table of one message, as kept beside it.
 pub const SUMMARY_OCTETS_MAX: usize = 32 * KIB;
+
+// ---- store: index -------------------------------------------------------------------------------------------------
+
+/// Runs of expunged messages that a mailbox remembers for its views: a view that slept through more is lost. A run
+/// without gaps counts once however long it is, so a mailbox may be emptied at one go; about 15 octets each.
+pub const EXPUNGED_KEPT_MAX: u32 = 20_000;
 
 // ---- SMTP ---------------------------------------------------------------------------------------------------------
 
@@ -138,6 +146,56 @@ pub const SEARCH_KEYS_MAX: usize = 512;
 /// Part numbers of one section, and the depth to which a message's structure is kept.
 pub const SECTION_DEPTH_MAX: usize = 32;
 
+// ---- IMAP sessions ------------------------------------------------------------------------------------------------
+
+/// Pieces of a command that are gathered outside a working buffer: a LOGIN with literals fits, and it is all that a
+/// client may send in pieces before it has logged in.
+pub const IMAP_GATHER_OCTETS: usize = 4 * KIB;
+/// Responses are encoded in pieces of so many octets, unless a working buffer is there.
+pub const IMAP_REPLY_OCTETS: usize = KIB;
+/// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
+pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
+/// Index rows read at once: 16 KiB of them.
+pub const IMAP_PAGE_ROWS: usize = 256;
+/// Index rows read at once when octets of their messages are sent, and so many messages marked as seen in one commit.
+pub const IMAP_BODY_PAGE_ROWS: usize = 32;
+/// Mailboxes looked at in one read of LIST; each may name [`KEYWORDS_PER_MAILBOX_MAX`] keywords.
+pub const IMAP_LIST_PAGE_ROWS: usize = 16;
+/// Levels of a mailbox's name. Mail programs show a few; each missing one is made with it.
+pub const MAILBOX_LEVELS_MAX: usize = 32;
+/// Changes of a view taken at once.
+pub const IMAP_CHANGES_AT_ONCE: usize = 64;
+/// Ranges of UIDs that one step of EXPUNGE or MOVE removes: below [`VIEW_EXPUNGED_RANGES_MAX`], with room for those that
+/// others remove meanwhile.
+pub const IMAP_EXPUNGE_RANGES_MAX: usize = VIEW_EXPUNGED_RANGES_MAX / 2;
+/// Ranges of COPYUID, each of its sets; without it clients find their copies by looking (RFC 4315 3: SHOULD).
+pub const IMAP_COPYUID_RANGES_MAX: usize = 512;
+/// Ranges of MODIFIED (RFC 7162 3.1.3).
+pub const IMAP_MODIFIED_RANGES_MAX: usize = 1_024;
+/// Ranges that a session keeps for `$` (RFC 9051 6.4.4.1); a result of more is not saved, and the client hears so.
+pub const SAVED_RESULT_RANGES_MAX: usize = 512;
+/// Octets of a message that are decoded or filtered in one piece.
+pub const IMAP_PIECE_OCTETS: usize = 8 * KIB;
+/// Octets of messages that one blocking read looks through before it lets others go on.
+pub const IMAP_READ_OCTETS_AT_ONCE: usize = 512 * KIB;
+/// What reading a summary counts for among these.
+pub const IMAP_SUMMARY_COST: usize = 4 * KIB;
+/// Commands in a row that are none before the connection ends.
+pub const IMAP_BAD_COMMANDS_MAX: u32 = 20;
+/// Failed logins before the connection ends.
+pub const IMAP_LOGIN_FAILURES_MAX: u32 = 5;
+/// A client must have logged in, or sent a whole command, by then.
+pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// A command that has begun must be whole by then; the message of an APPEND has time of its own.
+pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The next octets of an APPEND's message must come by then.
+pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// A client must take what is written to it by then.
+pub const IMAP_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// An idling client hears something at least so often: below the five minutes after which many address translators
+/// forget a connection.
+pub const IMAP_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+
 // ---- IMAP wire ----------------------------------------------------------------------------------------------------
 
 /// A tag, which is repeated in its completion. RFC 9051 sets no limit; clients use about 10 octets.
@@ -188,6 +246,24 @@ pub const MIME_SCANNER_OCTETS_MAX: usize = MIME_HELD_OCTETS_MAX + MIME_BOUNDARIE
 pub const HEADER_VALUE_OCTETS_MAX: usize = 32 * KIB;
 /// RFC 5322 2.1.1 keeps a line under 998 octets; a field name longer than this is no name that anybody asks for.
 pub const FIELD_NAME_OCTETS_MAX: usize = 256;
+
+// ---- POP3 ---------------------------------------------------------------------------------------------------------
+
+/// RFC 2449 4 asks for 255 octets with the CRLF; an initial SASL response (RFC 5034 4) is longer at times.
+pub const POP3_LINE_OCTETS_MAX: usize = 512;
+/// One line of a SASL exchange (RFC 5034 4): base64 of a client's message.
+pub const POP3_SASL_LINE_OCTETS_MAX: usize = 4 * KIB;
+/// Messages of one maildrop session: one bit each marks the deleted ones, 16 KiB at most. Later ones are shown once
+/// there is room, in another session.
+pub const POP3_MESSAGES_MAX: u32 = 131_072;
+/// Commands that make no sense, and failed logins, after which the connection is closed.
+pub const POP3_BAD_COMMANDS_MAX: u8 = 20;
+/// RFC 1939 3: a client may stay idle for 10 minutes at least.
+pub const POP3_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// How long a client may take to accept one piece of an answer.
+pub const POP3_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// Rows of the index that one step of a listing reads.
+pub const POP3_PAGE_MESSAGES: usize = 256;
 
 // ---- accounts -----------------------------------------------------------------------------------------------------
 
@@ -249,6 +325,16 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Working buffers that are kept while nobody needs them.
 pub const WORKING_BUFFERS_KEPT: usize = 8;
+/// Threads that run sessions.
+pub const WORKER_THREADS_MAX: usize = 4;
+/// Threads that may block: reads of the store, password hashes, commands of the administrator.
+pub const BLOCKING_THREADS_MAX: usize = 8;
+/// A thread's stack: address space, of which only what is used counts.
+pub const THREAD_STACK_OCTETS: usize = MIB;
+/// How often the server looks whether its certificate must be renewed.
+pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a command waits for a data directory that another process is about to open or to leave.
+pub const DATA_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reads of the store that wait for the card at one time.
 pub const BLOCKING_READS_MAX: usize = 6;
 /// Connections that the kernel keeps until they are accepted.

@@ -8,7 +8,7 @@ use super::shelf::Shelf;
 use super::{AccountError, Credential, password};
 use crate::limits::{ACCOUNT_PAGE_MAX, SCRAM_ITERATIONS};
 use crate::mail::{Address, Domain, SpecialUse};
-use crate::store::{Error, MailboxSpec, Owner, Transaction, Usage};
+use crate::store::{Error, MailboxSpec, Owner, Store, Transaction, Usage};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the configuration says about accounts.
@@ -87,6 +87,12 @@ struct Shared {
 }
 
 impl Accounts {
+    /// The accounts of a store.
+    #[must_use]
+    pub fn new(store: Store, options: Options) -> Self {
+        Self::over(Box::new(store), options)
+    }
+
     /// Accounts over any shelf.
     pub(super) fn over(shelf: Box<dyn Shelf>, options: Options) -> Self {
         // Without randomness decoys could be told from accounts; no more than that, and no account is there yet.

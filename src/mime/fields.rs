@@ -204,7 +204,8 @@ impl Fields {
         let Some(value) = self.values.last_mut() else { return };
         let addresses = value.field.is_addresses();
         let reserved = if value.field.is_structure() { 0 } else { STRUCTURE_OCTETS };
-        if *left == 0 || self.octets.len() >= self.room || (addresses && self.addresses >= MIME_ADDRESSES_OCTETS_MAX) {
+        let room = self.room.saturating_sub(reserved);
+        if *left == 0 || self.octets.len() >= room || (addresses && self.addresses >= MIME_ADDRESSES_OCTETS_MAX) {
             return;
         }
         if self.octets.len() == self.octets.capacity() {

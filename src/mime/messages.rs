@@ -352,6 +352,26 @@ fn large_headers_are_counted_and_not_held() {
     }
 }
 
+/// Symptom: address fields took all the room of a header, and a multipart behind them showed as text.
+#[test]
+fn long_addresses_do_not_hide_the_structure() {
+    let mut message = multipart("out");
+    for part in 0..40 {
+        message.extend_from_slice(b"Content-Type: message/rfc822\r\n\r\n");
+        for name in ["To", "Cc", "Subject", "In-Reply-To", "Message-ID", "Content-Disposition"] {
+            message.extend_from_slice(format!("{name}: {}\r\n", "<a@b>, ".repeat(1_500)).as_bytes());
+        }
+        message.extend_from_slice(&multipart(&format!("in{part}")));
+        message.extend_from_slice(format!("\r\nx\r\n--in{part}--\r\n--out\r\n").as_bytes());
+    }
+    let summary = scan(&message, 2_000);
+    let Body::Multipart(parts) = &summary.root.inside else { panic!("no multipart") };
+    assert!(parts.len() > 5);
+    for part in &parts[..parts.len() - 1] {
+        assert!(shown(part).ends_with("[text/plain 1/0]}"), "{}", shown(part));
+    }
+}
+
 #[test]
 fn addresses_by_the_thousand_are_cut() {
     let mut message = Vec::new();

@@ -76,7 +76,7 @@ impl Default for Config {
             memory_ceiling_mib: MEMORY_CEILING_OCTETS >> 20,
             connections_max: CONNECTIONS_MAX,
             connections_per_address_max: 200,
-            prewrite_mib: 16,
+            prewrite_mib: 64,
             stop_seconds: 5,
             log_level: log::LevelFilter::Info,
         }

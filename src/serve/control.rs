@@ -31,6 +31,8 @@ const SOCKET_PATH_MAX: usize = 107;
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
+    /// Are you there?
+    Ping,
     /// Change or list accounts, aliases, domains.
     Command(Command),
     /// How are you?

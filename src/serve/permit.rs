@@ -76,6 +76,12 @@ impl Permits {
         Ok(Permit { shared: Arc::clone(&self.0), network })
     }
 
+    /// Permits that there are.
+    #[must_use]
+    pub fn total_max(&self) -> usize {
+        self.0.total_max
+    }
+
     /// Permits that are out.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -36,7 +36,7 @@ impl Services {
         Arc::new(Self {
             store: AsyncStore::new(store),
             accounts,
-            auth: AuthState::new(),
+            auth: AuthState::new(&config),
             config,
             buffers: BufferPool::new(),
             transactions: Arc::new(Semaphore::new(TRANSACTIONS_MAX)),

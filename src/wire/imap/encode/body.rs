@@ -6,48 +6,65 @@ use super::string::{nstring, string};
 use crate::limits::SECTION_DEPTH_MAX;
 use crate::mime::{Body, Disposition, Envelope, Parameter, Part};
 
-/// BODY: the structure without extension data.
+/// How a structure is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StructureForm {
+    /// With extension data: BODYSTRUCTURE instead of BODY.
+    pub extended: bool,
+    /// The client has enabled IMAP4rev2, so that it knows that message/global has the form of message/rfc822.
+    pub imap4rev2: bool,
+}
+
+/// BODY for a client of IMAP4rev1.
 ///
 /// # Errors
 /// [`Full`].
 pub fn body(out: &mut Out<'_>, root: &Part) -> Result<(), Full> {
-    part(out, root, false, 0)
+    structure(out, root, StructureForm { extended: false, imap4rev2: false })
 }
 
-/// BODYSTRUCTURE: with extension data.
+/// BODYSTRUCTURE for a client of IMAP4rev1.
 ///
 /// # Errors
 /// [`Full`].
 pub fn body_structure(out: &mut Out<'_>, root: &Part) -> Result<(), Full> {
-    part(out, root, true, 0)
+    structure(out, root, StructureForm { extended: true, imap4rev2: false })
+}
+
+/// BODY or BODYSTRUCTURE.
+///
+/// # Errors
+/// [`Full`].
+pub fn structure(out: &mut Out<'_>, root: &Part, form: StructureForm) -> Result<(), Full> {
+    part(out, root, form, 0)
 }
 
 /// RFC 9051 section 9 `body`. The scanner keeps no more levels than this; deeper ones would show as a leaf.
-fn part(out: &mut Out<'_>, part: &Part, extended: bool, depth: usize) -> Result<(), Full> {
+fn part(out: &mut Out<'_>, part: &Part, form: StructureForm, depth: usize) -> Result<(), Full> {
     let deeper = depth <= 2 * SECTION_DEPTH_MAX;
     out.octet(b'(')?;
     match &part.inside {
-        Body::Multipart(parts) if deeper && !parts.is_empty() => multipart(out, part, parts, extended, depth)?,
-        Body::Message(inside) if deeper => {
+        Body::Multipart(parts) if deeper && !parts.is_empty() => multipart(out, part, parts, form, depth)?,
+        Body::Message(inside) if deeper && is_message(part, form) => {
             fields(out, part, None)?;
             out.octet(b' ')?;
-            message(out, &inside.0, Some(&inside.1), part.lines, extended, depth)?;
-            if extended {
+            message(out, &inside.0, Some(&inside.1), part.lines, form, depth)?;
+            if form.extended {
                 single_extension(out, part)?;
             }
         }
-        Body::Leaf | Body::Multipart(_) | Body::Message(_) => leaf(out, part, extended)?,
+        Body::Leaf | Body::Multipart(_) | Body::Message(_) => leaf(out, part, form)?,
     }
     out.octet(b')')
 }
 
-fn multipart(out: &mut Out<'_>, whole: &Part, parts: &[Part], extended: bool, depth: usize) -> Result<(), Full> {
+fn multipart(out: &mut Out<'_>, whole: &Part, parts: &[Part], form: StructureForm, depth: usize) -> Result<(), Full> {
     for inside in parts {
-        part(out, inside, extended, depth + 1)?;
+        part(out, inside, form, depth + 1)?;
     }
     out.octet(b' ')?;
     string(out, &whole.media_subtype)?;
-    if extended {
+    if form.extended {
         out.octet(b' ')?;
         parameters(out, &whole.parameters, false)?;
         common_extension(out, whole)?;
@@ -55,28 +72,29 @@ fn multipart(out: &mut Out<'_>, whole: &Part, parts: &[Part], extended: bool, de
     Ok(())
 }
 
-fn leaf(out: &mut Out<'_>, part: &Part, extended: bool) -> Result<(), Full> {
+fn leaf(out: &mut Out<'_>, part: &Part, form: StructureForm) -> Result<(), Full> {
     if part.media_type.eq_ignore_ascii_case(b"text") {
         fields(out, part, None)?;
         out.show(format_args!(" {}", part.lines))?;
     } else if part.media_type.eq_ignore_ascii_case(b"multipart") {
         // It has no parts that could be shown, and a client expects some.
         fields(out, part, Some(("application", "octet-stream")))?;
-    } else if is_message(part) {
+    } else if is_message(part, form) {
         // Not looked into: encoded, or too deep. RFC 9051 section 9 `body-type-msg` wants an envelope all the same.
         fields(out, part, None)?;
         out.octet(b' ')?;
-        message(out, &Envelope::default(), None, part.lines, extended, 0)?;
+        message(out, &Envelope::default(), None, part.lines, form, 0)?;
     } else {
         fields(out, part, None)?;
     }
-    if extended { single_extension(out, part) } else { Ok(()) }
+    if form.extended { single_extension(out, part) } else { Ok(()) }
 }
 
-/// RFC 9051 section 9 `media-message`.
-fn is_message(part: &Part) -> bool {
+/// RFC 9051 section 9 `media-message`; RFC 3501's has no GLOBAL, and its clients take that for any other leaf.
+fn is_message(part: &Part, form: StructureForm) -> bool {
     part.media_type.eq_ignore_ascii_case(b"message")
-        && [&b"rfc822"[..], b"global"].iter().any(|name| part.media_subtype.eq_ignore_ascii_case(name))
+        && (part.media_subtype.eq_ignore_ascii_case(b"rfc822")
+            || (form.imap4rev2 && part.media_subtype.eq_ignore_ascii_case(b"global")))
 }
 
 /// Type, subtype and RFC 9051 section 9 `body-fields`.
@@ -107,16 +125,16 @@ fn message(
     headers: &Envelope,
     inside: Option<&Part>,
     lines: u64,
-    extended: bool,
+    form: StructureForm,
     depth: usize,
 ) -> Result<(), Full> {
     envelope(out, headers)?;
     out.octet(b' ')?;
     match inside {
-        Some(inside) => part(out, inside, extended, depth + 1)?,
+        Some(inside) => part(out, inside, form, depth + 1)?,
         None => {
             out.text("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0")?;
-            out.text(if extended { " NIL NIL NIL NIL)" } else { ")" })?;
+            out.text(if form.extended { " NIL NIL NIL NIL)" } else { ")" })?;
         }
     }
     out.show(format_args!(" {lines}"))

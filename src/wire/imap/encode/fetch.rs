@@ -1,7 +1,7 @@
 //! RFC 9051 7.5.2 FETCH responses, item by item, with the octets of sections streamed between them.
 
 use super::super::command::{Section, SectionName};
-use super::body;
+use super::body::{StructureForm, structure};
 use super::envelope;
 use super::out::{Full, Out};
 use super::section::{origin_octet, part_numbers, section_name};
@@ -13,6 +13,7 @@ use crate::mime::{Envelope, Part};
 #[derive(Clone, Copy, Debug)]
 pub struct FetchResponse {
     first: bool,
+    imap4rev2: bool,
 }
 
 /// What follows a section's name.
@@ -33,7 +34,13 @@ impl FetchResponse {
     /// [`Full`], as all functions here.
     pub fn begin(out: &mut Out<'_>, sequence: u32) -> Result<Self, Full> {
         out.show(format_args!("* {sequence} FETCH ("))?;
-        Ok(Self { first: true })
+        Ok(Self { first: true, imap4rev2: false })
+    }
+
+    /// For a client that has enabled IMAP4rev2: structures may have what RFC 3501 does not know.
+    #[must_use]
+    pub fn imap4rev2(self, enabled: bool) -> Self {
+        Self { imap4rev2: enabled, ..self }
     }
 
     fn item(&mut self, out: &mut Out<'_>, name: &str) -> Result<(), Full> {
@@ -104,7 +111,7 @@ impl FetchResponse {
     /// [`Full`].
     pub fn body(&mut self, out: &mut Out<'_>, root: &Part) -> Result<(), Full> {
         self.item(out, "BODY ")?;
-        body::body(out, root)
+        structure(out, root, StructureForm { extended: false, imap4rev2: self.imap4rev2 })
     }
 
     /// BODYSTRUCTURE.
@@ -113,7 +120,7 @@ impl FetchResponse {
     /// [`Full`].
     pub fn body_structure(&mut self, out: &mut Out<'_>, root: &Part) -> Result<(), Full> {
         self.item(out, "BODYSTRUCTURE ")?;
-        body::body_structure(out, root)
+        structure(out, root, StructureForm { extended: true, imap4rev2: self.imap4rev2 })
     }
 
     /// BODY[...], or an old name: the name and the head; the octets are the caller's.

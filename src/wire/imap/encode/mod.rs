@@ -20,7 +20,7 @@ mod set;
 mod status;
 mod string;
 
-pub use body::{body, body_structure};
+pub use body::{StructureForm, body, body_structure, structure};
 pub use code::{Code, PermanentFlags};
 pub use envelope::envelope;
 pub use fetch::{FetchResponse, SectionOctets};
@@ -33,3 +33,6 @@ pub use server::{capability, enabled, id, namespace};
 pub use set::{SetWriter, set_of_ranges};
 pub use status::{Condition, bye, continuation, continuation_base64, tagged, untagged};
 pub use string::{astring, flag_names, flags, internal_date, literal_head, mailbox_name, nstring, string};
+
+#[cfg(test)]
+mod tests;

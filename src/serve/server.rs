@@ -1,0 +1,288 @@
+//! The server from start to stop.
+//!
+//! Owns the order of things: directory, configuration, store, certificate, listeners, accounts, `ready`; and backwards:
+//! no more clients, a last word to those that are there, the store closed. Each step is left to its own part.
+
+use super::banner::{Banner, places, ports_file};
+use super::certificate::Certificate;
+use super::config::Config;
+use super::connection::Surroundings;
+use super::failure::Failure;
+use super::files::{PRIVATE, create_directory, write_whole};
+use super::first_start::{configuration, first_account};
+use super::listener::Listener;
+use super::operator::Operator;
+use super::permit::Permits;
+use super::protocol::ListenAddress;
+use super::services::Services;
+use super::stop::{StopSignal, Stopper};
+use super::{control, dispatch, process, tls};
+use crate::account::{self, Accounts};
+use crate::limits::{BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, THREAD_STACK_OCTETS, WORKER_THREADS_MAX};
+use crate::status::{COUNTERS, LogRing, log_ring};
+use crate::store::{self, FileMedium, Store};
+use core::time::Duration;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Another configuration file than the one there.
+    pub config: Option<PathBuf>,
+    /// Where to listen instead of where the configuration says.
+    pub listen: Vec<ListenAddress>,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreUse {
+    /// To serve mail.
+    Serve,
+    /// For one command: nothing is written ahead.
+    OneCommand,
+}
+
+/// Opens the store of a data directory, and its accounts.
+///
+/// # Errors
+/// [`Failure`] as the store says.
+pub fn open_store(data: &Path, config: &Config, use_: StoreUse) -> Result<(Store, Accounts), Failure> {
+    let options = store_options(config, use_);
+    let medium = FileMedium::open(&data.join("store"))?;
+    let (store, report) = Store::open(Arc::new(medium), options)?;
+    log::info!("store: {report:?}");
+    let options = account::Options {
+        recipient_delimiter: config.recipient_delimiter,
+        legacy_logins: config.legacy_logins,
+        ..account::Options::default()
+    };
+    let accounts = Accounts::new(store.clone(), options);
+    Ok((store, accounts))
+}
+
+fn store_options(config: &Config, use_: StoreUse) -> store::Options {
+    let mut options = store::Options::default();
+    let segment = u64::from(options.segment_octets).max(1);
+    options.spares = match use_ {
+        StoreUse::Serve => usize::try_from((config.prewrite_mib << 20).div_ceil(segment)).unwrap_or(usize::MAX),
+        StoreUse::OneCommand => 0,
+    };
+    options.spares_low = options.spares_low.min(options.spares);
+    options
+}
+
+/// Serves until the server is told to stop.
+///
+/// # Errors
+/// [`Failure`] if it cannot start, or its end was not orderly.
+pub fn run(options: &ServeOptions) -> Result<(), Failure> {
+    let started = Instant::now();
+    process::keep_files_private();
+    create_directory(&options.data)?;
+    // Messages and the table show a path that is good from everywhere.
+    let data = std::fs::canonicalize(&options.data)?;
+    let config = Arc::new(configuration(&data, options.config.as_ref(), true)?);
+    let log = log_ring::start(config.log_level).map_err(|error| Failure::Failed(error.to_string()))?;
+    note_panics();
+    let runtime = runtime()?;
+    let (store, accounts) = open_store(&data, &config, StoreUse::Serve)?;
+    let start = Start { started, data, config, log, accounts, listen: options.listen.clone() };
+    let result = runtime.block_on(start.serve(store.clone()));
+    // Sessions that have not ended are dropped where they wait; what was acknowledged is on the card.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    store.close()?;
+    log::info!("stopped");
+    result
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(processors.clamp(2, WORKER_THREADS_MAX))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(THREAD_STACK_OCTETS)
+        .thread_name("pillarbox")
+        .enable_all()
+        .build();
+    Ok(runtime?)
+}
+
+/// A panic ends one session and is counted; its message is one line of the log.
+fn note_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        COUNTERS.internal_errors.increment();
+        log::error!("a part of the server broke: {panic}");
+    }));
+}
+
+struct Start {
+    started: Instant,
+    data: PathBuf,
+    config: Arc<Config>,
+    log: LogRing,
+    accounts: Accounts,
+    listen: Vec<ListenAddress>,
+}
+
+impl Start {
+    async fn serve(self, store: Store) -> Result<(), Failure> {
+        // Hashing the first password takes a while: it runs beside the rest.
+        let first = tokio::task::spawn_blocking({
+            let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
+            move || first_account(&accounts, &host_name)
+        });
+        let machine = process::machine_name();
+        let certificate = Arc::new(Certificate::open(&self.data, &self.config, &machine, process::now())?);
+        let tls = tls::server_config(Arc::<Certificate>::clone(&certificate))
+            .map_err(|error| Failure::Failed(format!("TLS: {error}")))?;
+        let listeners = bind(self.wanted())?;
+        let control = control::listen(&self.data)?;
+        let mut signals = Signals::new()?;
+
+        let (stopper, stop) = Stopper::new();
+        let permits = Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
+        let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
+        let operator = Arc::new(Operator {
+            services: Arc::clone(&services),
+            log: self.log,
+            stopper,
+            permits: permits.clone(),
+            listeners: places(&listeners),
+            data: self.data.clone(),
+            started: self.started,
+        });
+        write_whole(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes(), PRIVATE)?;
+
+        let surroundings = Surroundings { tls: Some(tls), stop: stop.clone() };
+        for listener in listeners {
+            let (services, surroundings, protocol) = (Arc::clone(&services), surroundings.clone(), listener.protocol());
+            drop(tokio::spawn(listener.accept(permits.clone(), stop.clone(), move |stream, peer, permit| {
+                let client = (stream, peer, permit);
+                drop(tokio::spawn(dispatch::serve(protocol, client, surroundings.clone(), Arc::clone(&services))));
+            })));
+        }
+        drop(tokio::spawn(control::serve(control, stop.clone(), {
+            let operator = Arc::clone(&operator);
+            move |request| {
+                let operator = Arc::clone(&operator);
+                async move { operator.answer(request).await }
+            }
+        })));
+        drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), stop.clone())));
+
+        let first = first.await.map_err(|error| Failure::Failed(error.to_string()))??;
+        let accounts = self.accounts.clone();
+        let administrator = services.store.read(move |_| accounts.administrator()).await?;
+        announce(&Banner {
+            data: &self.data,
+            authority: certificate.authority_file(),
+            first: first.as_ref(),
+            address: administrator.as_ref().map(|account| account.address.as_str()),
+            listeners: &operator.listeners,
+        });
+        drop(first);
+        log::info!("ready after {} ms", self.started.elapsed().as_millis());
+        let accounts = self.accounts.clone();
+        drop(tokio::task::spawn_blocking(move || finish_removals(&accounts)));
+
+        let mut stop = stop;
+        tokio::select! {
+            name = signals.stop() => log::info!("stopping: {name}"),
+            () = stop.stopped() => log::info!("stopping"),
+        }
+        operator.stopper.stop();
+        let patience = Duration::from_secs(self.config.stop_seconds);
+        tokio::select! {
+            () = permits.drained() => {}
+            () = tokio::time::sleep(patience) => log::warn!("{} connections are cut off", permits.held()),
+            name = signals.stop() => {
+                log::warn!("{name} again: ending at once");
+                return Err(Failure::Failed("ended before all sessions had".to_owned()));
+            }
+        }
+        // Nobody should find what is no longer true.
+        let _ = std::fs::remove_file(self.data.join("ports"));
+        control::remove(&self.data)?;
+        Ok(())
+    }
+
+    fn wanted(&self) -> Vec<ListenAddress> {
+        let given = [&self.listen, &self.config.listen].into_iter().find(|list| !list.is_empty());
+        given.cloned().unwrap_or_else(|| ListenAddress::usual(process::is_root()))
+    }
+}
+
+/// Binds all, or says everything that is in the way.
+fn bind(wanted: Vec<ListenAddress>) -> Result<Vec<Listener>, Failure> {
+    let (mut listeners, mut errors) = (Vec::new(), Vec::new());
+    for address in wanted {
+        match Listener::bind(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(listeners) } else { Err(Failure::Failed(errors.join("\n"))) }
+}
+
+/// Prints the table and `ready`. That nobody reads it must not stop the server.
+fn announce(banner: &Banner<'_>) {
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{banner}ready\n");
+    let _ = out.flush();
+}
+
+/// Renews the certificate in time, and reads it again at SIGHUP.
+async fn keep_certificate(certificate: Arc<Certificate>, mut stop: StopSignal) {
+    let mut hang_up = match signal(SignalKind::hangup()) {
+        Ok(hang_up) => hang_up,
+        Err(error) => return log::error!("SIGHUP: {error}"),
+    };
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return,
+            _ = hang_up.recv() => log::info!("SIGHUP: reading certificates again"),
+            () = tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL) => {}
+        }
+        let certificate = Arc::clone(&certificate);
+        match tokio::task::spawn_blocking(move || certificate.refresh(process::now())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::error!("the certificate stays as it is: {error}"),
+            Err(error) => log::error!("the certificate stays as it is: {error}"),
+        }
+    }
+}
+
+/// Goes on with removals that the last run had not finished.
+fn finish_removals(accounts: &Accounts) {
+    match accounts.finish_removals() {
+        Ok(0) => {}
+        Ok(removals) => log::info!("finished {removals} removals of accounts"),
+        Err(error) => log::error!("removals of accounts are not finished: {error}"),
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for a signal that means stop.
+    async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The one thread that writes: takes what waits, lays it out in one batch, writes it, syncs it, answers.
+//!
+//! Owns the log's end and the batch buffer. While one batch is on its way to the card the next one gathers in the
+//! queue, so batches are as large as the load makes them. Nobody sees a change before it is durable. After a failed
+//! write or sync everything is refused until the store is opened again.
+
+use super::batch::Batch;
+use super::format::RecordKind;
+use super::log::Log;
+use super::medium::MediumLock;
+use super::overlay::Overlay;
+use super::plan::{Planner, Refusal};
+use super::queue::{Reply, Request};
+use super::recovery::apply;
+use super::segments::Begin;
+use super::shared::Shared;
+use super::{Error, Receipt, Spool, Transaction};
+use std::sync::Arc;
+
+/// The writer of a store.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    log: Log,
+    batch: Batch,
+    /// The batch has its place.
+    begun: bool,
+    overlay: Overlay,
+    answers: Vec<Answer>,
+    /// What must wait for the next batch.
+    carry: Option<Request>,
+    /// Octets written when the last checkpoint was made.
+    checkpoint_at: u64,
+    /// Octets that the opening has replayed, until the first checkpoint.
+    tail_octets: u64,
+    full: bool,
+    /// Other processes stay out as long as this one may write.
+    _lock: Box<dyn MediumLock>,
+}
+
+/// What is to be said once the batch is written, or durable if it commits.
+enum Answer {
+    Receipt(Reply<Receipt>, Receipt),
+    Spool(Reply<Spool>, Spool),
+}
+
+impl Answer {
+    fn give(self, outcome: Result<(), Error>) {
+        match self {
+            Self::Receipt(reply, receipt) => reply(outcome.map(|()| receipt)),
+            Self::Spool(reply, spool) => reply(outcome.map(|()| spool)),
+        }
+    }
+}
+
+impl Writer {
+    /// `tail_octets` of the log are not covered by a checkpoint yet.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        log: Log,
+        buffer: Box<[u8]>,
+        lock: Box<dyn MediumLock>,
+        tail_octets: u64,
+    ) -> Self {
+        Self {
+            shared,
+            log,
+            batch: Batch::new(buffer),
+            begun: false,
+            overlay: Overlay::default(),
+            answers: Vec::new(),
+            carry: None,
+            checkpoint_at: 0,
+            tail_octets,
+            full: false,
+            _lock: lock,
+        }
+    }
+
+    /// The thread's work, until the queue is closed and empty. Then the index is made durable.
+    pub(super) fn run(mut self) -> Result<(), Error> {
+        let _ending = Ending(Arc::clone(&self.shared));
+        self.checkpoint_if_due();
+        while self.carry.is_some() || self.shared.queue.wait() {
+            self.round();
+        }
+        self.checkpoint()
+    }
+
+    /// Writes one batch of what waits. `false` if nothing is left to do.
+    pub(super) fn round(&mut self) -> bool {
+        self.look_at_room();
+        while let Some(request) = self.carry.take().or_else(|| self.shared.queue.pop()) {
+            if self.shared.is_read_only() {
+                request.refuse(Error::ReadOnly);
+                continue;
+            }
+            self.carry = self.take(request);
+            // What changes nothing fills no batch; it is answered in time all the same.
+            if self.carry.is_some() || self.answers.len() >= self.shared.options.queue_max {
+                break;
+            }
+        }
+        self.flush();
+        self.checkpoint_if_due();
+        self.carry.is_some() || self.shared.queue.len() > 0
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let written = self.shared.counters.log_octets.get().saturating_sub(self.checkpoint_at);
+        let since = written.saturating_add(self.tail_octets);
+        let due = self.shared.options.checkpoint_octets;
+        let idle = self.carry.is_none() && self.shared.queue.len() == 0;
+        // Better while nobody waits, but not much later.
+        if (since >= due && idle) || since >= due.saturating_mul(2) {
+            // What went wrong is logged; the next one is due after as many octets again.
+            let _ = self.checkpoint();
+        }
+    }
+
+    /// Is more than the reserve left?
+    fn look_at_room(&mut self) {
+        match self.shared.segments.free_octets() {
+            Ok(free) => {
+                let free = free.saturating_add(self.log.room().into());
+                self.shared.counters.free_octets.set(free);
+                self.full = free < self.shared.options.reserve_octets;
+            }
+            // Whoever cannot say how much is left may still have it; a write tells.
+            Err(error) => log::warn!("store: {error}"),
+        }
+    }
+
+    /// Takes a request into the batch, or answers it; gives it back if it must wait for the next batch.
+    fn take(&mut self, request: Request) -> Option<Request> {
+        match request {
+            Request::Transaction(transaction, reply) => self.transact(transaction, reply),
+            Request::Spill(spool, reply) => self.spill(spool, reply),
+            Request::Checkpoint(_) if !self.answers.is_empty() => Some(request),
+            Request::Checkpoint(reply) => {
+                reply(self.checkpoint());
+                None
+            }
+        }
+    }
+
+    fn transact(&mut self, transaction: Box<Transaction>, reply: Reply<Receipt>) -> Option<Request> {
+        loop {
+            if let Err(error) = self.place() {
+                Request::Transaction(transaction, reply).refuse(error);
+                return None;
+            }
+            let mark = self.batch.mark();
+            let (planned, draft) = self.plan(&transaction);
+            let refusal = match planned {
+                Ok(receipt) => {
+                    if self.batch.mark() > mark {
+                        self.batch.set_commits();
+                    }
+                    self.overlay.merge(draft);
+                    self.answers.push(Answer::Receipt(reply, receipt));
+                    return None;
+                }
+                Err(refusal) => refusal,
+            };
+            self.batch.back_to(mark);
+            let error = match refusal {
+                Refusal::Error(error) => error,
+                Refusal::Conflict => return Some(Request::Transaction(transaction, reply)),
+                Refusal::NoRoom => match self.make_room() {
+                    Room::NextBatch => return Some(Request::Transaction(transaction, reply)),
+                    Room::Made => continue,
+                    Room::None(error) => error,
+                },
+            };
+            self.shared.counters.refused.add(1);
+            Request::Transaction(transaction, reply).refuse(error);
+            return None;
+        }
+    }
+
+    fn plan(&mut self, transaction: &Transaction) -> (Result<Receipt, Refusal>, Overlay) {
+        let mut planner = Planner {
+            index: &mut self.shared.index(),
+            overlay: &self.overlay,
+            batch: &mut self.batch,
+            draft: Overlay::default(),
+            now: (self.shared.options.clock)(),
+            full: self.full,
+        };
+        let planned = planner.plan(transaction);
+        (planned, planner.draft)
+    }
+
+    /// Writes the chunk that fills a spool, so that more can be pushed.
+    fn spill(&mut self, mut spool: Spool, reply: Reply<Spool>) -> Option<Request> {
+        if self.full {
+            Request::Spill(spool, reply).refuse(Error::Full);
+            return None;
+        }
+        loop {
+            if let Err(error) = self.place() {
+                Request::Spill(spool, reply).refuse(error);
+                return None;
+            }
+            let chunk = spool.buffer.as_slice().get(..spool.filled).unwrap_or(&[]);
+            if chunk.is_empty() {
+                self.answers.push(Answer::Spool(reply, spool));
+                return None;
+            }
+            match self.batch.record(RecordKind::Chunk, chunk) {
+                Ok(extent) => {
+                    spool.extents.push(extent);
+                    spool.filled = 0;
+                    self.shared.counters.spilled.add(1);
+                    self.answers.push(Answer::Spool(reply, spool));
+                    return None;
+                }
+                Err(super::batch::NoRoom) => match self.make_room() {
+                    Room::NextBatch => return Some(Request::Spill(spool, reply)),
+                    Room::Made => {}
+                    Room::None(error) => {
+                        Request::Spill(spool, reply).refuse(error);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Gives the batch its place in the log, if it has none.
+    fn place(&mut self) -> Result<(), Error> {
+        if self.begun {
+            return Ok(());
+        }
+        if self.log.place().is_none() {
+            self.roll()?;
+        }
+        let (at, room) = self.log.place().ok_or(Error::Full)?;
+        self.batch.begin(at, room);
+        self.begun = true;
+        Ok(())
+    }
+
+    fn roll(&mut self) -> Result<(), Error> {
+        match self.log.roll() {
+            Ok(()) => Ok(()),
+            Err(Begin::Full) => Err(Error::Full),
+            Err(Begin::Failed(error)) => {
+                self.fail(&error);
+                Err(Error::ReadOnly)
+            }
+        }
+    }
+
+    /// What came last did not fit.
+    fn make_room(&mut self) -> Room {
+        if !self.batch.is_empty() || !self.answers.is_empty() {
+            return Room::NextBatch;
+        }
+        if self.log.at_begin() {
+            return Room::None(Error::OverLimit("one transaction"));
+        }
+        self.begun = false;
+        match self.roll() {
+            Ok(()) => Room::Made,
+            Err(error) => Room::None(error),
+        }
+    }
+
+    /// Writes the batch, shows what it changed, and answers.
+    fn flush(&mut self) {
+        self.begun = false;
+        let overlay = core::mem::take(&mut self.overlay);
+        let answers = core::mem::take(&mut self.answers);
+        let outcome = if self.batch.is_empty() { Ok(()) } else { self.write() };
+        if let Err(error) = &outcome {
+            self.fail(error);
+        }
+        self.batch.begin(self.batch.at(), 0);
+        let outcome = outcome.map_err(|_| Error::ReadOnly);
+        for answer in answers {
+            if outcome.is_ok() && matches!(answer, Answer::Receipt(..)) {
+                self.shared.counters.transactions.add(1);
+            }
+            answer.give(outcome.clone());
+        }
+        if outcome.is_ok() {
+            overlay.mailboxes().for_each(|mailbox| self.shared.feed.changed(mailbox));
+        }
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        self.log.write(&mut self.batch)?;
+        if self.batch.commits() {
+            let (at, records) = self.batch.records();
+            apply(&mut self.shared.index(), at, records, None)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing more is written.
+    fn fail(&self, error: &Error) {
+        log::error!("store: read-only until the next start: {error}");
+        self.shared.set_read_only();
+    }
+
+    /// Makes the index durable for all of the log.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
+        if self.shared.is_read_only() {
+            return Err(Error::ReadOnly);
+        }
+        self.checkpoint_at = self.shared.counters.log_octets.get();
+        self.tail_octets = 0;
+        let made = self.log.sync().and_then(|()| match self.log.covered() {
+            Some(covered) => self.shared.index().checkpoint(covered),
+            None => Ok(()),
+        });
+        match &made {
+            Ok(()) => self.shared.counters.checkpoints.add(1),
+            // The index stays in memory and in the log; after deletions there may be room.
+            Err(Error::Full) => log::warn!("store: no room for a checkpoint"),
+            Err(error) => self.fail(error),
+        }
+        made
+    }
+}
+
+/// What a request that did not fit can hope for.
+enum Room {
+    /// The batch must be written first.
+    NextBatch,
+    /// A new segment has been begun.
+    Made,
+    None(Error),
+}
+
+/// However the writer's thread ends, nobody waits for it in vain.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.queue.close();
+        self.0.set_read_only();
+        while let Some(request) = self.0.queue.pop() {
+            request.refuse(Error::Closed);
+        }
+    }
+}
