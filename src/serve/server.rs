@@ -20,7 +20,7 @@ use super::{control, dispatch, process, tls};
 use crate::account::{self, Accounts};
 use crate::limits::{BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, THREAD_STACK_OCTETS, WORKER_THREADS_MAX};
 use crate::status::{COUNTERS, LogRing, log_ring};
-use crate::store::{self, FileMedium, Store};
+use crate::store::{self, FileMedium, OpenReport, Store};
 use core::time::Duration;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Stor
     let options = store_options(config, r#use);
     let medium = FileMedium::open(&data.join("store"))?;
     let (store, report) = Store::open(Arc::new(medium), options)?;
-    log::info!("store: {report:?}");
+    note_opening(&report);
     let options = account::Options {
         recipient_delimiter: config.recipient_delimiter,
         legacy_logins: config.legacy_logins,
@@ -65,6 +65,17 @@ pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Stor
     };
     let accounts = Accounts::new(store.clone(), options);
     Ok((store, accounts))
+}
+
+fn note_opening(report: &OpenReport) {
+    if let Some(why) = &report.rebuilt {
+        log::warn!("store: the index was made anew from the whole log: {why}");
+    }
+    let (segments, replayed) = (report.segments, report.replayed_octets);
+    log::info!("store: {segments} segments, {replayed} octets read since the last checkpoint");
+    if report.damage_count > 0 {
+        log::error!("store: {} places are damaged; what is not is served", report.damage_count);
+    }
 }
 
 fn store_options(config: &Config, r#use: StoreUse) -> store::Options {
@@ -147,7 +158,8 @@ impl Start {
         let mut signals = Signals::new()?;
 
         let (stopper, stop) = Stopper::new();
-        let permits = Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
+        let permits =
+            Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
         let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
         let operator = Arc::new(Operator {
             services: Arc::clone(&services),
