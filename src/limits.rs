@@ -333,6 +333,8 @@ pub const WORKER_THREADS_MAX: usize = 4;
 pub const BLOCKING_THREADS_MAX: usize = 8;
 /// A thread's stack: address space, of which only what is used counts.
 pub const THREAD_STACK_OCTETS: usize = MIB;
+/// How long the last threads may take to end.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often the server looks whether its certificate must be renewed.
 pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a command waits for a data directory that another process is about to open or to leave.
