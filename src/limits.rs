@@ -100,6 +100,38 @@ pub const EXPUNGED_KEPT_MAX: u32 = 20_000;
 pub const TRANSACTIONS_MAX: usize = 160;
 /// RFC 5321 4.5.3.1.8 asks for 100 recipients of full length; short ones may be as many as fit.
 pub const RECIPIENTS_OCTETS_MAX: usize = 32 * KIB;
+/// Recipients of one message, announced as RCPTMAX (RFC 9422). Short ones: long ones end at the octets above.
+pub const RECIPIENTS_MAX: usize = 1_000;
+/// Mailboxes that one message goes to after alias expansion, duplicates removed. While a message is committed, the
+/// store's list of targets (about 80 octets each) takes the place of the recipients' octets.
+pub const MESSAGE_MAILBOXES_MAX: usize = 400;
+/// Transactions of one connection, announced as MAILMAX (RFC 9422), so that no client holds its permit for ever.
+pub const TRANSACTIONS_PER_CONNECTION_MAX: u32 = 10_000;
+/// RFC 5321 4.5.3.1.4 asks for 512 octets with CRLF; SIZE, BODY, AUTH, SMTPUTF8 and DSN add about 1,200 to MAIL and RCPT.
+pub const SMTP_COMMAND_OCTETS_MAX: usize = 2_048;
+/// RFC 4954 4: a line of an authentication exchange has up to 12,288 octets. Our mechanisms need far fewer.
+pub const SMTP_AUTH_LINE_OCTETS_MAX: usize = 12_288;
+/// RFC 5321 4.5.3.1.5: a reply line, with code and CRLF.
+pub const SMTP_REPLY_LINE_OCTETS_MAX: usize = 512;
+/// Commands of one connection that were no commands, or came out of order, before it is closed.
+pub const SMTP_FAULTS_MAX: u8 = 20;
+/// RFC 5321 6.3: more Received fields than this are a loop. The RFC asks for at least 100 hops to be allowed.
+pub const RECEIVED_FIELDS_MAX: u32 = 100;
+/// A header field's name, as far as it is looked at.
+pub const HEADER_NAME_OCTETS_MAX: usize = 78;
+/// RFC 5321 4.5.3.2.7: a server waits five minutes at least for the next command.
+pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// RFC 5321 4.5.3.2.5: the sender's own time for one block of data.
+pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// How long a client may take for a message beyond what [`SMTP_DATA_RATE_OCTETS_MIN`] allows for its octets.
+pub const SMTP_DATA_GRACE_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+/// Octets a second that a message must come in with on average, so that nobody holds a working buffer for ever.
+pub const SMTP_DATA_RATE_OCTETS_MIN: u64 = 512;
+/// How long a client may take to read a reply.
+pub const SMTP_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long MAIL waits for a transaction to become free, and DATA for a working buffer, before the client is told to
+/// come back.
+pub const SMTP_PERMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 // ---- IMAP ---------------------------------------------------------------------------------------------------------
 
@@ -113,6 +145,56 @@ pub const SEARCH_DEPTH_MAX: usize = 24;
 pub const SEARCH_KEYS_MAX: usize = 512;
 /// Part numbers of one section, and the depth to which a message's structure is kept.
 pub const SECTION_DEPTH_MAX: usize = 32;
+
+// ---- IMAP sessions ------------------------------------------------------------------------------------------------
+
+/// Pieces of a command that are gathered outside a working buffer: a LOGIN with literals fits, and it is all that a
+/// client may send in pieces before it has logged in.
+pub const IMAP_GATHER_OCTETS: usize = 4 * KIB;
+/// Responses are encoded in pieces of so many octets, unless a working buffer is there.
+pub const IMAP_REPLY_OCTETS: usize = KIB;
+/// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
+pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
+/// Index rows read at once: 16 KiB of them.
+pub const IMAP_PAGE_ROWS: usize = 256;
+/// Index rows read at once when octets of their messages are sent, and so many messages marked as seen in one commit.
+pub const IMAP_BODY_PAGE_ROWS: usize = 32;
+/// Mailboxes looked at in one read of LIST; each may name [`KEYWORDS_PER_MAILBOX_MAX`] keywords.
+pub const IMAP_LIST_PAGE_ROWS: usize = 16;
+/// Levels of a mailbox's name. Mail programs show a few; each missing one is made with it.
+pub const MAILBOX_LEVELS_MAX: usize = 32;
+/// Changes of a view taken at once.
+pub const IMAP_CHANGES_AT_ONCE: usize = 64;
+/// Ranges of UIDs that one step of EXPUNGE or MOVE removes: below [`VIEW_EXPUNGED_RANGES_MAX`], with room for those that
+/// others remove meanwhile.
+pub const IMAP_EXPUNGE_RANGES_MAX: usize = VIEW_EXPUNGED_RANGES_MAX / 2;
+/// Ranges of COPYUID, each of its sets; without it clients find their copies by looking (RFC 4315 3: SHOULD).
+pub const IMAP_COPYUID_RANGES_MAX: usize = 512;
+/// Ranges of MODIFIED (RFC 7162 3.1.3).
+pub const IMAP_MODIFIED_RANGES_MAX: usize = 1_024;
+/// Ranges that a session keeps for `$` (RFC 9051 6.4.4.1); a result of more is not saved, and the client hears so.
+pub const SAVED_RESULT_RANGES_MAX: usize = 512;
+/// Octets of a message that are decoded or filtered in one piece.
+pub const IMAP_PIECE_OCTETS: usize = 8 * KIB;
+/// Octets of messages that one blocking read looks through before it lets others go on.
+pub const IMAP_READ_OCTETS_AT_ONCE: usize = 512 * KIB;
+/// What reading a summary counts for among these.
+pub const IMAP_SUMMARY_COST: usize = 4 * KIB;
+/// Commands in a row that are none before the connection ends.
+pub const IMAP_BAD_COMMANDS_MAX: u32 = 20;
+/// Failed logins before the connection ends.
+pub const IMAP_LOGIN_FAILURES_MAX: u32 = 5;
+/// A client must have logged in, or sent a whole command, by then.
+pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// A command that has begun must be whole by then; the message of an APPEND has time of its own.
+pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The next octets of an APPEND's message must come by then.
+pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// A client must take what is written to it by then.
+pub const IMAP_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// An idling client hears something at least so often: below the five minutes after which many address translators
+/// forget a connection.
+pub const IMAP_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 // ---- IMAP wire ----------------------------------------------------------------------------------------------------
 

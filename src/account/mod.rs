@@ -39,4 +39,6 @@ pub use throttle::{AddressGroup, Throttle};
 pub use verified::Verified;
 
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod tests;

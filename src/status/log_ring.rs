@@ -7,7 +7,7 @@
 use crate::limits::{LOG_LINE_OCTETS_MAX, LOG_RING_OCTETS_MAX};
 use core::fmt::{self, Write as _};
 use log::{LevelFilter, Log, Metadata, Record};
-use simplelog::{ConfigBuilder, WriteLogger};
+use simplelog::{ConfigBuilder, WriteLogger, format_description};
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +55,9 @@ pub fn start(level: LevelFilter) -> Result<LogRing, log::SetLoggerError> {
 
 fn logger<W: Write + Send + 'static>(ring: LogRing, copy: W) -> OneLine<impl Log> {
     let config = ConfigBuilder::new()
-        .set_time_format_rfc3339()
+        .set_time_format_custom(format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        ))
         .set_thread_level(LevelFilter::Off)
         .set_target_level(LevelFilter::Off)
         .set_location_level(LevelFilter::Off)

@@ -28,6 +28,8 @@ mod segments;
 mod shared;
 #[allow(clippy::module_inception)]
 mod store;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod types;
 mod width;

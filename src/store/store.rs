@@ -90,6 +90,13 @@ impl Store {
         Ok((Self { handle: Arc::new(handle) }, writer, prewriter, report))
     }
 
+    /// The next mailbox identifier and the last UIDVALIDITY, zero if there is none.
+    #[cfg(test)]
+    pub(super) fn numbers_given(&self) -> (u32, u32) {
+        let index = self.shared().index();
+        (index.next_mailbox_id().0, index.last_uid_validity().map_or(0, crate::mail::UidValidity::get))
+    }
+
     fn threads(&self) -> std::sync::MutexGuard<'_, Threads> {
         self.handle.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }

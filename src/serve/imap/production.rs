@@ -1,0 +1,479 @@
+//! FETCH responses, produced where blocking is allowed, one bounded buffer at a time.
+//!
+//! [`Production`] is a cursor over one page of index rows: each call fills a buffer with the octets that come next and
+//! stops wherever that is full, in the middle of a literal too. Between two calls it keeps the message's reader and, for
+//! filtered and decoded sections, one piece of it; summaries are read again after a break, so that as many of them are
+//! in memory as there are threads that block. A structure larger than the buffer is written in windows.
+
+use super::octets::{Made, Making, Measure, Sending, Source};
+use crate::limits::IMAP_READ_OCTETS_AT_ONCE;
+use crate::mail::{Keyword, SystemFlag};
+use crate::mime::{Scanner, Span, Summary};
+use crate::session::imap::{FetchPlan, Located, cut, locate};
+use crate::store::{BlobReader, Error, MessageRow, Store};
+use crate::wire::imap::command::FetchItem;
+use crate::wire::imap::encode::{FetchResponse, SectionOctets};
+use crate::wire::imap::{Full, Out};
+use std::sync::Arc;
+
+/// A message to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Its number.
+    pub(super) sequence: u32,
+    /// Its row.
+    pub(super) row: MessageRow,
+    /// This FETCH has set `\Seen`: the flags are told also where they were not asked for.
+    pub(super) seen: bool,
+}
+
+/// What went wrong without being in the way of other messages.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Problems {
+    /// A message was expunged meanwhile.
+    pub(super) gone: bool,
+    /// RFC 3516 4.3: a part in an unknown transfer encoding.
+    pub(super) unknown_encoding: bool,
+    /// The store could not give a message.
+    pub(super) failed: Option<Error>,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Call again.
+    More,
+    /// All messages have been sent.
+    Finished,
+}
+
+/// The cursor.
+pub(super) struct Production {
+    plan: Arc<FetchPlan>,
+    keywords: Vec<Keyword>,
+    recent_from: Option<u32>,
+    wanted: std::vec::IntoIter<Wanted>,
+    current: Option<Current>,
+    /// What went wrong.
+    pub(super) problems: Problems,
+}
+
+/// A response that has begun.
+struct Current {
+    wanted: Wanted,
+    reader: Option<BlobReader>,
+    response: FetchResponse,
+    /// The item that comes next.
+    item: usize,
+    /// Octets of the item's text that have been sent: it is larger than the buffer.
+    sent: u64,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The item's text.
+    Text,
+    /// The size of a made section is being counted.
+    Measuring(Box<Measure>, Span, Making),
+    /// The size is known.
+    Measured(Span, Making, u64, bool),
+    /// Octets of a literal.
+    Sending(Sending),
+}
+
+impl Current {
+    fn next_item(&mut self) {
+        self.item = self.item.saturating_add(1);
+        self.sent = 0;
+        self.stage = Stage::Text;
+    }
+}
+
+/// What the next piece of a response is.
+enum Piece {
+    /// Written, the item is complete.
+    Done,
+    /// Written up to the literal's head; its octets follow.
+    Literal(Sending),
+    /// To be counted first.
+    Count(Span, Making),
+}
+
+impl Production {
+    /// Sends these messages.
+    pub(super) fn new(
+        plan: Arc<FetchPlan>,
+        keywords: Vec<Keyword>,
+        recent_from: Option<u32>,
+        wanted: Vec<Wanted>,
+    ) -> Self {
+        Self { plan, keywords, recent_from, wanted: wanted.into_iter(), current: None, problems: Problems::default() }
+    }
+
+    /// Fills `room` with what comes next; gives how much of it.
+    ///
+    /// # Errors
+    /// The store failed within a response: what has been sent cannot be completed.
+    pub(super) fn produce(&mut self, store: &Store, room: &mut [u8]) -> Result<(usize, Progress), Error> {
+        let mut out = Out::window(room, self.current.as_ref().map_or(0, |current| current.sent));
+        let mut budget = IMAP_READ_OCTETS_AT_ONCE;
+        let mut summary = None;
+        loop {
+            if self.current.is_none() {
+                summary = None;
+                let Some(wanted) = self.wanted.as_slice().first().copied() else {
+                    return Ok((out.len(), Progress::Finished));
+                };
+                match self.begin(store, wanted, &mut out, &mut summary, &mut budget) {
+                    Ok(current) => self.current = current,
+                    Err(Full) => return Ok((out.len(), Progress::More)),
+                }
+                self.wanted.next();
+                continue;
+            }
+            if budget == 0 {
+                return Ok((out.len(), Progress::More));
+            }
+            if !self.go_on(store, &mut out, &mut summary, &mut budget)? {
+                return Ok((out.len(), Progress::More));
+            }
+        }
+    }
+
+    /// Begins a response, once all that it needs can be read. `None`: there is none for this message.
+    fn begin(
+        &mut self,
+        store: &Store,
+        wanted: Wanted,
+        out: &mut Out<'_>,
+        summary: &mut Option<Summary>,
+        budget: &mut usize,
+    ) -> Result<Option<Current>, Full> {
+        let blob = wanted.row.blob;
+        let mut reader = if self.plan.octets {
+            match store.open_blob(blob) {
+                Ok(reader) => Some(reader),
+                Err(error) => return Ok(self.missed(error)),
+            }
+        } else {
+            None
+        };
+        if self.plan.summary {
+            match load(store, &wanted.row, reader.as_mut(), budget) {
+                Ok(loaded) => *summary = Some(loaded),
+                Err(error) => return Ok(self.missed(error)),
+            }
+        }
+        let mark = out.mark();
+        match FetchResponse::begin(out, wanted.sequence) {
+            Ok(response) => Ok(Some(Current { wanted, reader, response, item: 0, sent: 0, stage: Stage::Text })),
+            Err(Full) => {
+                out.roll_back(mark);
+                Err(Full)
+            }
+        }
+    }
+
+    fn missed(&mut self, error: Error) -> Option<Current> {
+        match error {
+            Error::Gone => self.problems.gone = true,
+            error => self.problems.failed = Some(error),
+        }
+        None
+    }
+
+    /// Goes on with the response; gives whether there is room for more.
+    fn go_on(
+        &mut self,
+        store: &Store,
+        out: &mut Out<'_>,
+        summary: &mut Option<Summary>,
+        budget: &mut usize,
+    ) -> Result<bool, Error> {
+        let plan = Arc::clone(&self.plan);
+        let Some(current) = &mut self.current else { return Ok(true) };
+        match &mut current.stage {
+            Stage::Sending(sending) if sending.left == 0 => {
+                current.next_item();
+                Ok(true)
+            }
+            Stage::Sending(sending) => {
+                let Some(reader) = &mut current.reader else { return Err(Error::Gone) };
+                if out.left() == 0 {
+                    return Ok(false);
+                }
+                let filled = sending.fill(reader, out.room(), budget)?;
+                out.filled(filled);
+                Ok(true)
+            }
+            Stage::Measuring(measure, source, making) => {
+                let Some(reader) = &mut current.reader else { return Err(Error::Gone) };
+                if measure.go_on(reader, budget)? {
+                    current.stage = Stage::Measured(*source, making.clone(), measure.octets, measure.nul);
+                }
+                Ok(true)
+            }
+            Stage::Text | Stage::Measured(..) => {
+                if needs_summary(plan.items.get(current.item)) && summary.is_none() {
+                    match load(store, &current.wanted.row, current.reader.as_mut(), budget) {
+                        Ok(loaded) => *summary = Some(loaded),
+                        Err(error) if current.sent > 0 => return Err(error),
+                        Err(error) => {
+                            // The response has begun and goes on without this item.
+                            current.next_item();
+                            self.missed(error);
+                            return Ok(true);
+                        }
+                    }
+                }
+                self.text(&plan, out, summary.as_ref())
+            }
+        }
+    }
+
+    /// Writes an item's text, or the end of the response.
+    fn text(&mut self, plan: &FetchPlan, out: &mut Out<'_>, summary: Option<&Summary>) -> Result<bool, Error> {
+        let Some(current) = &mut self.current else { return Ok(true) };
+        let (mark, before) = (out.mark(), current.response);
+        // Is this at the beginning of the buffer, so that it will not fit any better later?
+        let fresh = out.is_empty();
+        let Some(item) = plan.items.get(current.item) else {
+            return match self.finish(plan, out) {
+                Ok(()) => {
+                    self.current = None;
+                    Ok(true)
+                }
+                Err(Full) => {
+                    out.roll_back(mark);
+                    if let Some(current) = &mut self.current {
+                        current.response = before;
+                    }
+                    Ok(false)
+                }
+            };
+        };
+        let flags = (&self.keywords, self.recent_from);
+        match encode(current, item, out, summary, flags, &mut self.problems) {
+            Ok(Piece::Done) => {
+                current.next_item();
+                Ok(true)
+            }
+            Ok(Piece::Literal(sending)) => {
+                current.sent = 0;
+                current.stage = Stage::Sending(sending);
+                Ok(true)
+            }
+            Ok(Piece::Count(source, making)) => {
+                let made = Made::new(source, &making).ok_or_else(|| Error::Damaged("a transfer encoding".into()))?;
+                current.stage = Stage::Measuring(Box::new(Measure::new(made)), source, making);
+                Ok(true)
+            }
+            Err(Full) if fresh => {
+                // Larger than the buffer: what fits goes, and the next call writes it again from there.
+                current.response = before;
+                current.sent = current.sent.saturating_add(u64::try_from(out.len()).unwrap_or(u64::MAX));
+                Ok(false)
+            }
+            Err(Full) => {
+                out.roll_back(mark);
+                current.response = before;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Ends the response.
+    fn finish(&mut self, plan: &FetchPlan, out: &mut Out<'_>) -> Result<(), Full> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        if current.wanted.seen && !plan.items.contains(&FetchItem::Flags) {
+            // RFC 9051 6.4.5: flags that change this way are part of the response.
+            let row = &current.wanted.row;
+            let recent = self.recent_from.is_some_and(|from| row.uid.get() >= from);
+            current.response.flags(out, row.flags, &self.keywords, recent)?;
+        }
+        current.response.end(out)
+    }
+}
+
+/// Writes one item, or its beginning.
+fn encode(
+    current: &mut Current,
+    item: &FetchItem,
+    out: &mut Out<'_>,
+    summary: Option<&Summary>,
+    (keywords, recent_from): (&[Keyword], Option<u32>),
+    problems: &mut Problems,
+) -> Result<Piece, Full> {
+    let row = current.wanted.row;
+    let response = &mut current.response;
+    let measured = match &current.stage {
+        Stage::Measured(source, making, octets, nul) => Some((*source, making, *octets, *nul)),
+        _ => None,
+    };
+    match item {
+        FetchItem::Flags => {
+            let recent = recent_from.is_some_and(|from| row.uid.get() >= from);
+            response.flags(out, row.flags, keywords, recent)?;
+        }
+        FetchItem::Uid => response.uid(out, row.uid)?,
+        FetchItem::InternalDate => response.internal_date(out, row.internal_date)?,
+        FetchItem::Rfc822Size => response.rfc822_size(out, row.octets)?,
+        FetchItem::ModSeq => response.modseq(out, row.modseq)?,
+        FetchItem::Envelope => {
+            if let Some(summary) = summary {
+                response.envelope(out, &summary.envelope)?;
+            }
+        }
+        FetchItem::Body => {
+            if let Some(summary) = summary {
+                response.body(out, &summary.root)?;
+            }
+        }
+        FetchItem::BodyStructure => {
+            if let Some(summary) = summary {
+                response.body_structure(out, &summary.root)?;
+            }
+        }
+        FetchItem::Section { section, peek: _, partial, name } => {
+            let origin = partial.map(|(first, _)| first);
+            if let Some((source, making, octets, _)) = measured {
+                let part = cut(octets, *partial);
+                response.section(out, section, *name, origin, SectionOctets::Literal(part.octets))?;
+                return Ok(made(source, making, part));
+            }
+            let located = match summary {
+                Some(summary) => locate(summary, section, row.octets),
+                // Without a summary the plan only asks for all octets.
+                None => Located::Octets(Span { offset: 0, octets: row.octets }),
+            };
+            match located {
+                Located::Missing => response.section(out, section, *name, origin, SectionOctets::Nil)?,
+                Located::Octets(span) => {
+                    let part = cut(span.octets, *partial);
+                    response.section(out, section, *name, origin, SectionOctets::Literal(part.octets))?;
+                    return Ok(stored(span, part));
+                }
+                Located::Fields { header, names, not } => {
+                    return Ok(Piece::Count(header, Making::Fields { names: names.to_vec(), not }));
+                }
+            }
+        }
+        FetchItem::Binary { part: numbers, peek: _, partial } => {
+            let origin = partial.map(|(first, _)| first);
+            if let Some((source, making, octets, nul)) = measured {
+                let part = cut(octets, *partial);
+                let head = if nul { SectionOctets::Literal8(part.octets) } else { SectionOctets::Literal(part.octets) };
+                response.binary(out, numbers, origin, head)?;
+                return Ok(made(source, making, part));
+            }
+            match binary(numbers, summary, row.octets) {
+                Decodable::Missing => response.binary(out, numbers, origin, SectionOctets::Nil)?,
+                Decodable::Unknown => problems.unknown_encoding = true,
+                Decodable::Part(source, encoding) => return Ok(Piece::Count(source, Making::Decoded(encoding))),
+            }
+        }
+        FetchItem::BinarySize { part: numbers } => {
+            if let Some((_, _, octets, _)) = measured {
+                response.binary_size(out, numbers, octets)?;
+                return Ok(Piece::Done);
+            }
+            match binary(numbers, summary, row.octets) {
+                Decodable::Missing => response.binary_size(out, numbers, 0)?,
+                Decodable::Unknown => problems.unknown_encoding = true,
+                Decodable::Part(source, encoding) => return Ok(Piece::Count(source, Making::Decoded(encoding))),
+            }
+        }
+    }
+    Ok(Piece::Done)
+}
+
+fn stored(span: Span, part: Span) -> Piece {
+    let source = Source::Stored(span.offset.saturating_add(part.offset));
+    Piece::Literal(Sending { source, left: part.octets })
+}
+
+fn made(source: Span, making: &Making, part: Span) -> Piece {
+    match Made::new(source, making) {
+        Some(made) => {
+            Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets })
+        }
+        // It was counted with the same decoder before.
+        None => Piece::Done,
+    }
+}
+
+/// What BINARY finds.
+enum Decodable {
+    Missing,
+    Unknown,
+    Part(Span, Box<[u8]>),
+}
+
+/// RFC 3516 4.2: a part's content and its transfer encoding; the message itself has none.
+fn binary(numbers: &[u32], summary: Option<&Summary>, octets: u64) -> Decodable {
+    if numbers.is_empty() {
+        return Decodable::Part(Span { offset: 0, octets }, (*b"binary").into());
+    }
+    let Some(part) = summary.and_then(|summary| summary.part(numbers)) else { return Decodable::Missing };
+    match crate::mime::TransferDecoder::new(&part.encoding) {
+        Some(_) => Decodable::Part(part.body, part.encoding.clone()),
+        None => Decodable::Unknown,
+    }
+}
+
+fn needs_summary(item: Option<&FetchItem>) -> bool {
+    match item {
+        Some(FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure) => true,
+        Some(FetchItem::Section { section, .. }) => {
+            !section.part.is_empty() || section.text != crate::wire::imap::command::SectionText::All
+        }
+        Some(FetchItem::Binary { part, .. } | FetchItem::BinarySize { part }) => !part.is_empty(),
+        _ => false,
+    }
+}
+
+/// The summary kept beside a message; if it cannot be read, the message is looked through again.
+pub(super) fn load(
+    store: &Store,
+    row: &MessageRow,
+    reader: Option<&mut BlobReader>,
+    budget: &mut usize,
+) -> Result<Summary, Error> {
+    let kept = match store.summary(row.blob) {
+        Ok(octets) => Summary::decode(&octets),
+        Err(Error::Damaged(what)) => {
+            log::error!("summary of message {}: {what}", row.uid);
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    if let Some(summary) = kept {
+        *budget = budget.saturating_sub(crate::limits::IMAP_SUMMARY_COST);
+        return Ok(summary);
+    }
+    let mut opened;
+    let reader = match reader {
+        Some(reader) => reader,
+        None => {
+            opened = store.open_blob(row.blob)?;
+            &mut opened
+        }
+    };
+    *budget = 0;
+    let mut scanner = Scanner::new();
+    let mut piece = vec![0; crate::limits::IMAP_PIECE_OCTETS];
+    let mut at = 0_u64;
+    loop {
+        let octets = reader.read_at(at, &mut piece)?;
+        if octets == 0 {
+            return Ok(scanner.finish());
+        }
+        scanner.push(piece.get(..octets).unwrap_or_default());
+        at = at.saturating_add(u64::try_from(octets).unwrap_or(u64::MAX));
+    }
+}
+
+/// Does the message lack `\Seen`?
+pub(super) fn is_unseen(row: &MessageRow) -> bool {
+    !row.flags.has(SystemFlag::Seen)
+}

@@ -1,0 +1,121 @@
+//! STORE (RFC 9051 6.4.6, RFC 7162 3.1.3): flags, in steps of at most [`STORE_MESSAGES_MAX`] messages.
+
+use super::Session;
+use super::changes::{Telling, keyword_names};
+use super::fetch::{Rows, Walk};
+use super::reply::{Done, Ended};
+use crate::limits::{IMAP_MODIFIED_RANGES_MAX, IMAP_PAGE_ROWS, STORE_MESSAGES_MAX};
+use crate::mail::{FlagChange, FlagSelection, Keyword, ModSeq, SequenceSet};
+use crate::session::imap::{Asked, Runs};
+use crate::store::{MailboxId, Receipt, Transaction, UidRanges};
+
+/// The command.
+#[derive(Debug)]
+pub(super) struct Storing {
+    /// Numbers in the set are UIDs.
+    pub(super) uid: bool,
+    /// Which messages.
+    pub(super) set: SequenceSet,
+    /// How.
+    pub(super) change: FlagChange,
+    /// .SILENT.
+    pub(super) silent: bool,
+    /// Which flags.
+    pub(super) flags: FlagSelection,
+    /// RFC 7162 3.1.3.
+    pub(super) unchanged_since: Option<ModSeq>,
+}
+
+const _: () = assert!(IMAP_PAGE_ROWS <= STORE_MESSAGES_MAX, "one page is one step");
+
+impl Session {
+    /// Changes flags and tells what became of them.
+    pub(super) async fn store(&mut self, storing: Storing) -> Result<Done, Ended> {
+        let mailbox = self.selection()?.mailbox;
+        let condstore = self.imap.enabled().condstore;
+        let telling = Telling {
+            flags: !storing.silent,
+            // RFC 9051 6.4.9 for UID STORE; RFC 7162 3.1.3 shows both forms with MODSEQ.
+            ..self.telling(storing.uid || condstore)
+        };
+        let named = self.named(&storing.set, storing.uid).await?;
+        let mut walk = Walk::new(named, IMAP_PAGE_ROWS);
+        let mut modified = Runs::new(IMAP_MODIFIED_RANGES_MAX);
+        loop {
+            let rows = self.next_rows(&mut walk).await?;
+            if rows.is_empty() {
+                break;
+            }
+            self.store_page(mailbox, &storing, telling, rows, &mut modified).await?;
+        }
+        if modified.numbers() == 0 {
+            return Ok(Done::plain("Stored"));
+        }
+        // RFC 7162 3.1.3: numbers are of the kind that the command used.
+        Ok(Done::with("MODIFIED", Some(modified.to_string()), "Some have changed meanwhile"))
+    }
+
+    async fn store_page(
+        &mut self,
+        mailbox: MailboxId,
+        storing: &Storing,
+        telling: Telling,
+        rows: Rows,
+        modified: &mut Runs,
+    ) -> Result<(), Ended> {
+        let transaction = Transaction::StoreFlags {
+            mailbox,
+            uids: uid_ranges(&rows),
+            change: storing.change,
+            flags: storing.flags.clone(),
+            unchanged_since: storing.unchanged_since,
+        };
+        let receipt = self.services.store.commit(transaction).await;
+        let (modseq, refused) = match receipt.map_err(|error| self.refused(&error, Asked::Selected))? {
+            Receipt::Stored { modseq, modified } => (modseq, modified),
+            _ => (None, Vec::new()),
+        };
+        if let (Some(open), Some(modseq)) = (&mut self.open, modseq) {
+            open.view.note_own(modseq);
+        }
+        for (sequence, row) in &rows {
+            if refused.contains(&row.uid) {
+                modified.push(if storing.uid { row.uid.get() } else { *sequence });
+            }
+        }
+        // RFC 9051 7.3.5: a keyword that this has made is told before it is used.
+        let tells = telling.flags || telling.modseq;
+        if !tells && storing.flags.keywords.is_empty() {
+            return Ok(());
+        }
+        let mut left = Runs::new(rows.len());
+        for (_, row) in rows.iter().filter(|(_, row)| tells && !refused.contains(&row.uid)) {
+            left.push(row.uid.get());
+        }
+        let max = rows.len();
+        // As they are now: others may have changed them as well.
+        let (now, keywords): (Rows, Vec<Keyword>) = self
+            .with_view(move |store, view| {
+                let mut now = Rows::new();
+                for range in left.take() {
+                    now.extend(store.messages_by_uid(view, range, max)?);
+                }
+                Ok((now, keyword_names(store, mailbox)?))
+            })
+            .await?;
+        self.tell_new_keywords(&keywords).await?;
+        for (sequence, row) in now {
+            self.say(|out| telling.encode(out, sequence, &row, &keywords)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The UIDs of a page, in ranges.
+pub(super) fn uid_ranges(rows: &Rows) -> UidRanges {
+    let mut runs = Runs::new(rows.len());
+    for (_, row) in rows {
+        runs.push(row.uid.get());
+    }
+    runs.take()
+}

@@ -1,0 +1,153 @@
+//! The server of one conversation: a store in memory, accounts, and the drivers.
+
+use pillarbox::account::{Accounts, Options as AccountOptions};
+use pillarbox::mail::{Address, Domain};
+use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Surroundings, serve_smtp};
+use pillarbox::store::Store;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use tokio::io::DuplexStream;
+
+/// Every account's password.
+const PASSWORD: &str = "secret";
+
+/// What the far end of a connection speaks.
+#[derive(Clone, Copy)]
+enum Speaks {
+    Smtp(SmtpService),
+}
+
+fn speaks(name: &str) -> Result<Speaks, String> {
+    match name {
+        "smtp" | "relay" => Ok(Speaks::Smtp(SmtpService::Relay)),
+        "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
+        "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
+        _ => Err(format!("no service is called {name}")),
+    }
+}
+
+/// A server of its own.
+pub struct World {
+    services: Arc<Services>,
+    store: Store,
+    speaks: Speaks,
+    peer: SocketAddr,
+    /// Do connections begin with TLS?
+    pub implicit_tls: bool,
+    server_tls: Arc<ServerConfig>,
+    /// Trusts the server.
+    pub client_tls: Arc<ClientConfig>,
+}
+
+impl World {
+    /// With the domain example.org and the accounts ann and bob, of whom ann is the administrator.
+    pub fn new(protocol: &str, config: &str) -> Result<Self, String> {
+        let text = format!("host_name = \"mail.example.org\"\n{config}");
+        let config = Config::parse(&text, Path::new("pillarbox.toml")).map_err(|error| error.to_string())?;
+        let store = store();
+        let options = AccountOptions {
+            recipient_delimiter: config.recipient_delimiter,
+            legacy_logins: config.legacy_logins,
+            ..AccountOptions::default()
+        };
+        let accounts = Accounts::new(store.clone(), options);
+        let domain = Domain::parse("example.org").map_err(|error| format!("{error:?}"))?;
+        accounts.add_domain(&domain).map_err(|error| error.to_string())?;
+        let services = Services::new(store.clone(), accounts, Arc::new(config));
+        let (server_tls, client_tls) = TLS.clone();
+        let peer = SocketAddr::from(([192, 0, 2, 1], 40_000));
+        let speaks = speaks(protocol)?;
+        let world = Self { services, store, speaks, peer, implicit_tls: false, server_tls, client_tls };
+        world.account("ann@example.org", None)?;
+        world.account("bob@example.org", None)?;
+        Ok(world)
+    }
+
+    /// What connections from here on speak.
+    pub fn service(&mut self, name: &str) -> Result<(), String> {
+        self.speaks = speaks(name)?;
+        Ok(())
+    }
+
+    /// Where clients from here on are.
+    pub fn peer(&mut self, address: &str) -> Result<(), String> {
+        self.peer = SocketAddr::new(address.parse().map_err(|_| "no address")?, 40_000);
+        Ok(())
+    }
+
+    /// One more account.
+    pub fn account(&self, address: &str, quota: Option<u64>) -> Result<(), String> {
+        let address = Address::parse(address).map_err(|error| format!("{error:?}"))?;
+        self.services.accounts.add_account(&address, PASSWORD, quota).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// One more alias.
+    pub fn alias(&self, alias: &str, targets: &[String]) -> Result<(), String> {
+        let read = |text: &str| Address::parse(text).map_err(|error| format!("{error:?}"));
+        let targets: Vec<Address> = targets.iter().map(|text| read(text)).collect::<Result<_, _>>()?;
+        self.services.accounts.add_alias(&read(alias)?, &targets).map_err(|error| error.to_string())
+    }
+
+    /// A new connection's far end; the server is at the other.
+    pub fn connect(&self) -> DuplexStream {
+        let surroundings = Surroundings { tls: Some(Arc::clone(&self.server_tls)), stop: StopSignal::never() };
+        let (mut connection, far) = Connection::in_memory_with(self.peer, surroundings);
+        let (services, speaks, implicit_tls) = (Arc::clone(&self.services), self.speaks, self.implicit_tls);
+        tokio::spawn(async move {
+            if implicit_tls && connection.start_tls().await.is_err() {
+                return;
+            }
+            match speaks {
+                Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
+            }
+        });
+        far
+    }
+
+    /// What logs `user` in, and what the client hears then.
+    pub fn login(&self, user: &str) -> (String, String) {
+        use base64::Engine;
+        let secret = format!("\0{user}@example.org\0{PASSWORD}");
+        let secret = base64::engine::general_purpose::STANDARD.encode(secret);
+        match self.speaks {
+            Speaks::Smtp(_) => (format!("AUTH PLAIN {secret}\r\n"), "235 2.7.0 ...".to_owned()),
+        }
+    }
+
+    /// How many messages an inbox has, and the newest.
+    pub fn inbox(&self, address: &str) -> Result<(u32, Vec<u8>), String> {
+        let account = self.services.accounts.account(address).map_err(|e| e.to_string())?.ok_or("no such account")?;
+        let inbox = self.store.mailbox(account.owner, "INBOX").map_err(|e| e.to_string())?.ok_or("no inbox")?;
+        Ok((inbox.messages, self.store.newest(inbox.id).unwrap_or_default()))
+    }
+}
+
+fn store() -> Store {
+    Store::default()
+}
+
+/// A server that calls itself localhost, and a client that trusts it.
+static TLS: LazyLock<(Arc<ServerConfig>, Arc<ClientConfig>)> = LazyLock::new(|| {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).expect("a key");
+    let certificate: CertificateDer<'static> = cert.der().clone();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into())
+        .expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+});
