@@ -249,7 +249,7 @@ fn bind(wanted: Vec<ListenAddress>) -> Result<Vec<Listener>, Failure> {
 /// Prints the table and `ready`. That nobody reads it must not stop the server.
 fn announce(banner: &Banner<'_>) {
     let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{banner}ready\n");
+    let _ = writeln!(out, "{banner}ready");
     let _ = out.flush();
 }
 
