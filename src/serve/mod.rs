@@ -37,4 +37,5 @@ pub use process::keep_files_private;
 pub use protocol::{ListenAddress, Protocol};
 pub use server::{ServeOptions, StoreUse, open_store, run as serve};
 pub use services::Services;
+pub use smtp::{SmtpService, serve_smtp};
 pub use stop::{StopSignal, Stopper};

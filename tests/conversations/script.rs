@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<Script, String> {
         let number = |text: &str| text.parse::<usize>().map_err(|_| wrong());
         let connection = || if rest.is_empty() { Ok(1) } else { number(rest) };
         let what = match word {
-            "" | "#" => continue,
+            "" | "#" | "@whole" => continue,
             "@config" => {
                 config.push_str(rest);
                 config.push('\n');

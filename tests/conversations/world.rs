@@ -2,8 +2,9 @@
 
 use pillarbox::account::{Accounts, Options as AccountOptions};
 use pillarbox::mail::{Address, Domain};
+use pillarbox::mime::Summary;
 use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Surroundings, serve_smtp};
-use pillarbox::store::Store;
+use pillarbox::store::{Error, Store};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -48,7 +49,7 @@ impl World {
     pub fn new(protocol: &str, config: &str) -> Result<Self, String> {
         let text = format!("host_name = \"mail.example.org\"\n{config}");
         let config = Config::parse(&text, Path::new("pillarbox.toml")).map_err(|error| error.to_string())?;
-        let store = store();
+        let store = Store::open_in_memory().map_err(|error| error.to_string())?;
         let options = AccountOptions {
             recipient_delimiter: config.recipient_delimiter,
             legacy_logins: config.legacy_logins,
@@ -122,13 +123,21 @@ impl World {
     /// How many messages an inbox has, and the newest.
     pub fn inbox(&self, address: &str) -> Result<(u32, Vec<u8>), String> {
         let account = self.services.accounts.account(address).map_err(|e| e.to_string())?.ok_or("no such account")?;
-        let inbox = self.store.mailbox(account.owner, "INBOX").map_err(|e| e.to_string())?.ok_or("no inbox")?;
-        Ok((inbox.messages, self.store.newest(inbox.id).unwrap_or_default()))
+        let newest = |store: &Store| -> Result<(u32, Vec<u8>), Error> {
+            let inbox = store.mailbox(account.owner, "INBOX")?.ok_or(Error::NoSuchMailbox)?;
+            let mut view = store.open_view(inbox.id)?;
+            let rows = store.messages_by_sequence(&mut view, inbox.messages..=inbox.messages, 1)?;
+            let Some((_, row)) = rows.first() else { return Ok((inbox.messages, Vec::new())) };
+            let mut body = store.open_blob(row.blob)?;
+            let mut message = vec![0; usize::try_from(body.octets()).unwrap_or(0)];
+            let read = body.read_at(0, &mut message)?;
+            assert_eq!((read, row.octets), (message.len(), body.octets()));
+            // What mail programs are told of it: it must be there for every message.
+            assert!(Summary::decode(&store.summary(row.blob)?).is_some());
+            Ok((inbox.messages, message))
+        };
+        newest(&self.store).map_err(|error| error.to_string())
     }
-}
-
-fn store() -> Store {
-    Store::default()
 }
 
 /// A server that calls itself localhost, and a client that trusts it.
