@@ -147,7 +147,8 @@ impl Start {
         let mut signals = Signals::new()?;
 
         let (stopper, stop) = Stopper::new();
-        let permits = Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
+        let permits =
+            Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
         let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
         let operator = Arc::new(Operator {
             services: Arc::clone(&services),

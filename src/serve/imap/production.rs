@@ -413,9 +413,7 @@ fn stored(span: Span, part: Span) -> Piece {
 
 fn made(source: Span, making: &Making, part: Span) -> Piece {
     match Made::new(source, making) {
-        Some(made) => {
-            Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets })
-        }
+        Some(made) => Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets }),
         // It was counted with the same decoder before.
         None => Piece::Done,
     }
