@@ -154,7 +154,7 @@ fn mutt_sends_and_reads() {
     let config = server.path("muttrc");
     let text = format!(
         "set from=ann@example.org\nset realname=Ann\nset ssl_force_tls=yes\nset ssl_starttls=yes\n\
-         set certificate_file={ca}\nset ssl_usesystemcerts=no\nset smtp_url=\"smtp://ann@example.org@localhost:{smtp}/\"\n\
+         set certificate_file={ca}\nset smtp_url=\"smtp://ann@example.org@localhost:{smtp}/\"\n\
          set smtp_pass=\"{password}\"\nset imap_user=ann@example.org\nset imap_pass=\"{password}\"\n\
          set folder=imaps://localhost:{imaps}/\nset spoolfile=+INBOX\nset record=+Sent\nset copy=yes\n\
          set header_cache=\"\"\nset confirmappend=no\nset quit=yes\nset wait_key=no\nset mail_check=1\nset sleep_time=0\n",
