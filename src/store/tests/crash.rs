@@ -144,5 +144,6 @@ fn again(medium: &SimulatedMedium, may: &[Model], random: &mut Random, before: &
 fn whatever_a_power_cut_leaves_every_acknowledged_change_is_there_and_nothing_half_done() {
     let small: usize = (0..6).map(|seed| crash(seed, 14, false)).sum();
     let large: usize = (100..104).map(|seed| crash(seed, 14, true)).sum();
+    println!("{small} cases with small messages, {large} with large ones");
     assert!(small + large > 2_000, "{small} + {large} cases");
 }
