@@ -170,3 +170,14 @@ fn uid_validity_grows_even_when_the_clock_does_not() {
         store.commit(Transaction::DeleteMailbox { mailbox: id }).unwrap();
     }
 }
+
+#[test]
+fn what_callers_hold_may_go_to_another_thread() {
+    fn goes<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    shared::<Store>();
+    goes::<crate::store::BlobReader>();
+    goes::<crate::store::View>();
+    goes::<crate::store::Subscription>();
+    goes::<Transaction>();
+}
