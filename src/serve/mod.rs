@@ -20,6 +20,7 @@ mod permit;
 mod pop3;
 mod process;
 mod protocol;
+mod room;
 mod server;
 mod services;
 pub mod smtp;
