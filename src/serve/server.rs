@@ -53,8 +53,8 @@ pub enum StoreUse {
 ///
 /// # Errors
 /// [`Failure`] as the store says.
-pub fn open_store(data: &Path, config: &Config, use_: StoreUse) -> Result<(Store, Accounts), Failure> {
-    let options = store_options(config, use_);
+pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Store, Accounts), Failure> {
+    let options = store_options(config, r#use);
     let medium = FileMedium::open(&data.join("store"))?;
     let (store, report) = Store::open(Arc::new(medium), options)?;
     log::info!("store: {report:?}");
@@ -67,10 +67,10 @@ pub fn open_store(data: &Path, config: &Config, use_: StoreUse) -> Result<(Store
     Ok((store, accounts))
 }
 
-fn store_options(config: &Config, use_: StoreUse) -> store::Options {
+fn store_options(config: &Config, r#use: StoreUse) -> store::Options {
     let mut options = store::Options::default();
     let segment = u64::from(options.segment_octets).max(1);
-    options.spares = match use_ {
+    options.spares = match r#use {
         StoreUse::Serve => usize::try_from((config.prewrite_mib << 20).div_ceil(segment)).unwrap_or(usize::MAX),
         StoreUse::OneCommand => 0,
     };
@@ -147,7 +147,8 @@ impl Start {
         let mut signals = Signals::new()?;
 
         let (stopper, stop) = Stopper::new();
-        let permits = Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
+        let permits =
+            Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
         let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
         let operator = Arc::new(Operator {
             services: Arc::clone(&services),
