@@ -24,6 +24,9 @@
 //! @repeat N ... @end                 holds the lines between them N times
 //! @eof [N]                           the server hangs up
 //! @close [N]                         the client hangs up
+//! @later SECONDS                     so much time passes
+//! @busy transactions|buffers         others have them all; @idle gives them back
+//! @stop                              the server is told to stop
 //! @whole                             hold it only once, because it depends on what arrives together
 //! @stored ADDRESS N                  so many messages are in the inbox; M: lines look at the newest
 //! ```

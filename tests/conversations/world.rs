@@ -3,11 +3,12 @@
 use pillarbox::account::{Accounts, Options as AccountOptions};
 use pillarbox::mail::{Address, Domain};
 use pillarbox::mime::Summary;
-use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Surroundings, serve_smtp};
+use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_smtp};
 use pillarbox::store::{Error, Store};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::any::Any;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -39,6 +40,9 @@ pub struct World {
     peer: SocketAddr,
     /// Do connections begin with TLS?
     pub implicit_tls: bool,
+    stop: (Stopper, StopSignal),
+    /// What `@busy` has taken.
+    taken: Vec<Box<dyn Any>>,
     server_tls: Arc<ServerConfig>,
     /// Trusts the server.
     pub client_tls: Arc<ClientConfig>,
@@ -62,7 +66,8 @@ impl World {
         let (server_tls, client_tls) = TLS.clone();
         let peer = SocketAddr::from(([192, 0, 2, 1], 40_000));
         let speaks = speaks(protocol)?;
-        let world = Self { services, store, speaks, peer, implicit_tls: false, server_tls, client_tls };
+        let (stop, taken) = (Stopper::new(), Vec::new());
+        let world = Self { services, store, speaks, peer, implicit_tls: false, stop, taken, server_tls, client_tls };
         world.account("ann@example.org", None)?;
         world.account("bob@example.org", None)?;
         Ok(world)
@@ -96,7 +101,7 @@ impl World {
 
     /// A new connection's far end; the server is at the other.
     pub fn connect(&self) -> DuplexStream {
-        let surroundings = Surroundings { tls: Some(Arc::clone(&self.server_tls)), stop: StopSignal::never() };
+        let surroundings = Surroundings { tls: Some(Arc::clone(&self.server_tls)), stop: self.stop.1.clone() };
         let (mut connection, far) = Connection::in_memory_with(self.peer, surroundings);
         let (services, speaks, implicit_tls) = (Arc::clone(&self.services), self.speaks, self.implicit_tls);
         tokio::spawn(async move {
@@ -108,6 +113,35 @@ impl World {
             }
         });
         far
+    }
+
+    /// Takes all there are.
+    pub fn busy(&mut self, what: &str) -> Result<(), String> {
+        let services = Arc::clone(&self.services);
+        match what {
+            "transactions" => {
+                while let Ok(permit) = Arc::clone(&services.transactions).try_acquire_owned() {
+                    self.taken.push(Box::new(permit));
+                }
+            }
+            "buffers" => {
+                while let Some(buffer) = services.buffers.try_lease() {
+                    self.taken.push(Box::new(buffer));
+                }
+            }
+            _ => return Err(format!("{what} cannot be taken")),
+        }
+        Ok(())
+    }
+
+    /// Gives everything back.
+    pub fn idle(&mut self) {
+        self.taken.clear();
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&self) {
+        self.stop.0.stop();
     }
 
     /// What logs `user` in, and what the client hears then.
