@@ -210,8 +210,9 @@ pub const IMAP_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 /// A tag, which is repeated in its completion. RFC 9051 sets no limit; clients use about 10 octets.
 pub const IMAP_TAG_OCTETS_MAX: usize = 128;
-/// Literals of one command. A command is read again from its beginning after each, so this keeps that linear.
-pub const IMAP_LITERALS_MAX: usize = 256;
+/// Literals of one command: an ID may have 60 (RFC 2971 3.3). A command is read again from its beginning after each, so
+/// this keeps the time linear.
+pub const IMAP_LITERALS_MAX: usize = 64;
 /// A mailbox name as it stands in a command: modified UTF-7 needs at most three octets for one of UTF-8.
 pub const MAILBOX_NAME_WIRE_OCTETS_MAX: usize = 3 * MAILBOX_NAME_OCTETS_MAX;
 /// LOGIN's user name: an address, quoted, or what a client mistakes for one.

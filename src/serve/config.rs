@@ -43,6 +43,8 @@ pub struct Config {
     pub login_throttle: bool,
     /// May clients on this machine log in without TLS?
     pub plain_login_on_loopback: bool,
+    /// Does SCRAM-SHA-256-PLUS stand in the lists of mechanisms?
+    pub list_scram_plus: bool,
     /// Are APOP and CRAM-MD5 offered?
     pub legacy_logins: bool,
     /// The memory that the server stays under.
@@ -72,6 +74,7 @@ impl Default for Config {
             vrfy: false,
             login_throttle: true,
             plain_login_on_loopback: false,
+            list_scram_plus: false,
             legacy_logins: false,
             memory_ceiling_mib: MEMORY_CEILING_OCTETS >> 20,
             connections_max: CONNECTIONS_MAX,

@@ -87,9 +87,10 @@ impl Session {
         let plan = Arc::new(plan);
         let named = self.named(&set, uid).await?;
         drop(set);
-        let expected = named.ranges.iter().fold(0_u32, |all, range| {
-            all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1))
-        });
+        let expected = named
+            .ranges
+            .iter()
+            .fold(0_u32, |all, range| all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1)));
         let mut walk = Walk::new(named, if plan.octets { IMAP_BODY_PAGE_ROWS } else { IMAP_PAGE_ROWS });
         let mut buffer = self.services.buffers.lease().await;
         let mut problems = super::production::Problems::default();
@@ -159,11 +160,7 @@ impl Session {
     }
 
     /// Keyword names, where flags are told.
-    async fn keywords_of(
-        &mut self,
-        mailbox: MailboxId,
-        plan: &FetchPlan,
-    ) -> Result<Vec<crate::mail::Keyword>, Ended> {
+    async fn keywords_of(&mut self, mailbox: MailboxId, plan: &FetchPlan) -> Result<Vec<crate::mail::Keyword>, Ended> {
         if !plan.sets_seen && !plan.items.contains(&FetchItem::Flags) {
             return Ok(Vec::new());
         }

@@ -358,7 +358,7 @@ fn encode(
             if let Some((source, making, octets, _)) = measured {
                 let part = cut(octets, *partial);
                 response.section(out, section, *name, origin, SectionOctets::Literal(part.octets))?;
-                return Ok(made(source, making, part));
+                return Ok(made(source, making, part, false));
             }
             let located = match summary {
                 Some(summary) => locate(summary, section, row.octets),
@@ -383,7 +383,7 @@ fn encode(
                 let part = cut(octets, *partial);
                 let head = if nul { SectionOctets::Literal8(part.octets) } else { SectionOctets::Literal(part.octets) };
                 response.binary(out, numbers, origin, head)?;
-                return Ok(made(source, making, part));
+                return Ok(made(source, making, part, nul));
             }
             match binary(numbers, summary, row.octets) {
                 Decodable::Missing => response.binary(out, numbers, origin, SectionOctets::Nil)?,
@@ -408,13 +408,13 @@ fn encode(
 
 fn stored(span: Span, part: Span) -> Piece {
     let source = Source::Stored(span.offset.saturating_add(part.offset));
-    Piece::Literal(Sending { source, left: part.octets })
+    Piece::Literal(Sending { source, left: part.octets, nul: false })
 }
 
-fn made(source: Span, making: &Making, part: Span) -> Piece {
+fn made(source: Span, making: &Making, part: Span, nul: bool) -> Piece {
     match Made::new(source, making) {
         Some(made) => {
-            Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets })
+            Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets, nul })
         }
         // It was counted with the same decoder before.
         None => Piece::Done,
