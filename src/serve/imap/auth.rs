@@ -3,7 +3,7 @@
 use super::Session;
 use super::reply::{Done, Ended};
 use crate::account::Account;
-use crate::limits::{IMAP_LOGIN_TIMEOUT, IMAP_WRITE_TIMEOUT, INPUT_BUFFER_OCTETS, IMAP_LOGIN_FAILURES_MAX};
+use crate::limits::{IMAP_LOGIN_FAILURES_MAX, IMAP_LOGIN_TIMEOUT, IMAP_WRITE_TIMEOUT, INPUT_BUFFER_OCTETS};
 use crate::serve::auth::{self, AuthError, Cancelled, Challenge, PeerInfo};
 use crate::serve::{Connection, Line};
 use crate::session::imap::{Imap, Refusal};
@@ -47,7 +47,8 @@ impl Session {
     /// RFC 9051 6.2.1.
     pub(super) async fn start_tls(&mut self, tag: &str) -> Result<Done, Ended> {
         if !self.connection.can_start_tls() {
-            let text = if self.connection.tls().is_some() { "TLS is active already" } else { "There is no certificate" };
+            let text =
+                if self.connection.tls().is_some() { "TLS is active already" } else { "There is no certificate" };
             return Err(Refusal::bad(text).into());
         }
         self.say(|out| encode::tagged(out, tag, Condition::Ok, None, "Begin TLS now")).await?;

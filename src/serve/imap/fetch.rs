@@ -87,9 +87,11 @@ impl Session {
         let plan = Arc::new(plan);
         let named = self.named(&set, uid).await?;
         drop(set);
-        let expected = named.ranges.iter().fold(0_u32, |all, range| {
-            all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1))
-        });
+        let by_number = !named.uid;
+        let expected = named
+            .ranges
+            .iter()
+            .fold(0_u32, |all, range| all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1)));
         let mut walk = Walk::new(named, if plan.octets { IMAP_BODY_PAGE_ROWS } else { IMAP_PAGE_ROWS });
         let mut buffer = self.services.buffers.lease().await;
         let mut problems = super::production::Problems::default();
@@ -123,7 +125,7 @@ impl Session {
             return Err(Refusal::no("UNKNOWN-CTE", "A part has a transfer encoding that is not known here").into());
         }
         // RFC 9051 6.4.9: UIDs that are not there are passed over. A number was there when the client was told of it.
-        if problems.gone || (!uid && found < expected) {
+        if problems.gone || (by_number && found < expected) {
             return Err(Refusal::no("EXPUNGEISSUED", "Some of these messages are gone").into());
         }
         Ok(Done::plain("Fetched"))
@@ -159,11 +161,7 @@ impl Session {
     }
 
     /// Keyword names, where flags are told.
-    async fn keywords_of(
-        &mut self,
-        mailbox: MailboxId,
-        plan: &FetchPlan,
-    ) -> Result<Vec<crate::mail::Keyword>, Ended> {
+    async fn keywords_of(&mut self, mailbox: MailboxId, plan: &FetchPlan) -> Result<Vec<crate::mail::Keyword>, Ended> {
         if !plan.sets_seen && !plan.items.contains(&FetchItem::Flags) {
             return Ok(Vec::new());
         }

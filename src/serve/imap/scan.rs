@@ -5,9 +5,7 @@
 
 use super::fields::{Fields, split};
 use crate::limits::{HEADER_FIELD_NAME_OCTETS_MAX, IMAP_PIECE_OCTETS};
-use crate::mime::{
-    Body, Part, Span, Summary, TextMatcher, TransferDecoder, header_contains, sent_day,
-};
+use crate::mime::{Body, Part, Span, Summary, TextMatcher, TransferDecoder, header_contains, sent_day};
 use crate::session::imap::Leaf;
 use crate::store::{BlobReader, Error, MessageRow, Store, WorkingBuffer};
 
@@ -132,9 +130,7 @@ impl Scan {
 
     fn next(&mut self) -> Option<Running> {
         Some(match self.tasks.next()? {
-            Task::Header(span) => {
-                Running::Header { at: span.offset, left: span.octets, fields: Fields::default() }
-            }
+            Task::Header(span) => Running::Header { at: span.offset, left: span.octets, fields: Fields::default() },
             Task::Content { span, encoding, charset, html } => {
                 let matcher = TextMatcher::new(&self.needle, &charset);
                 let matcher = Box::new(if html { matcher.html() } else { matcher });
