@@ -65,6 +65,7 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;

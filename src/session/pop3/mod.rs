@@ -73,8 +73,8 @@ pub enum Step {
     Apop {
         /// As the client wrote it.
         user: Box<str>,
-        /// RFC 1939 7.
-        digest: [u8; 16],
+        /// RFC 1939 7: hexadecimal digits.
+        digest: Box<str>,
     },
     /// Hold a SASL exchange.
     Authenticate {
@@ -245,7 +245,7 @@ impl Session {
                 Some(user) => (stay(None), Step::Login { user, password: password.into() }),
                 None => stay(None).bad(Reply::UserFirst),
             },
-            Command::Apop(name, digest) => (stay(None), Step::Apop { user: name.into(), digest }),
+            Command::Apop(name, digest) => (stay(None), Step::Apop { user: name.into(), digest: digest.into() }),
             Command::Auth { mechanism: Some(mechanism), initial } => {
                 (stay(None), Step::Authenticate { mechanism: mechanism.into(), initial })
             }

@@ -3,7 +3,7 @@
 //! Owns nothing: values borrow from the line, which has at most [`crate::limits::POP3_LINE_OCTETS_MAX`] octets. Which
 //! command may be given when is for the session to say.
 
-use base64::Engine;
+use crate::wire::base64;
 use core::num::NonZeroU32;
 
 /// RFC 1939 5: messages are numbered from 1.
@@ -16,8 +16,8 @@ pub enum Command<'a> {
     User(&'a str),
     /// RFC 1939 7: everything behind the first space, spaces included.
     Pass(&'a [u8]),
-    /// RFC 1939 7: name and MD5 digest.
-    Apop(&'a str, [u8; 16]),
+    /// RFC 1939 7: name, and an MD5 digest as 32 hexadecimal digits.
+    Apop(&'a str, &'a str),
     /// RFC 5034 4. Without a mechanism it asks for their list, as RFC 1734's clients do.
     Auth {
         /// As it was written.
@@ -128,13 +128,16 @@ pub fn decode(line: &[u8]) -> Result<Command<'_>, Invalid> {
         Command::Lang(arguments.next())
     } else if is("AUTH") {
         let mechanism = arguments.next();
-        let initial = arguments.next().map(base64).transpose()?;
+        let initial = arguments.next().map(initial_response).transpose()?;
         Command::Auth { mechanism, initial }
     } else if is("APOP") {
         // The digest is the last word; a name might have spaces.
         let (name, digest) = text.rsplit_once(' ').ok_or(Invalid::Arguments)?;
         arguments.0 = "";
-        Command::Apop(name, hexadecimal(digest).ok_or(Invalid::Arguments)?)
+        if digest.len() != 32 || !digest.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+            return Err(Invalid::Arguments);
+        }
+        Command::Apop(name, digest)
     } else {
         return Err(Invalid::Unknown);
     };
@@ -142,11 +145,11 @@ pub fn decode(line: &[u8]) -> Result<Command<'_>, Invalid> {
 }
 
 /// RFC 5034 4: base64, or `=` for an empty response.
-fn base64(text: &str) -> Result<Vec<u8>, Invalid> {
+fn initial_response(text: &str) -> Result<Vec<u8>, Invalid> {
     if text == "=" {
         return Ok(Vec::new());
     }
-    base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| Invalid::Base64)
+    base64::decode(text.as_bytes()).map_err(|_| Invalid::Base64)
 }
 
 /// What follows the keyword, word by word.
@@ -177,18 +180,6 @@ fn digits(word: &str) -> Option<u64> {
     all.then(|| word.parse().unwrap_or(u64::MAX))
 }
 
-/// RFC 1939 7: 16 octets as hexadecimal digits; RFC says lower case, some clients differ.
-fn hexadecimal(word: &str) -> Option<[u8; 16]> {
-    let mut digest = [0; 16];
-    if word.len() != 32 || !word.is_ascii() {
-        return None;
-    }
-    for (octet, two) in digest.iter_mut().zip(word.as_bytes().chunks(2)) {
-        *octet = u8::from_str_radix(core::str::from_utf8(two).ok()?, 16).ok()?;
-    }
-    word.bytes().all(|octet| octet.is_ascii_hexdigit()).then_some(digest)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -207,11 +198,7 @@ mod tests {
             ("user 用户", Command::User("用户")),
             ("PASS  two  spaces ", Command::Pass(b" two  spaces ")),
             ("PASS ", Command::Pass(b"")),
-            ("APOP mrose c4c9334bac560ecc979e58001b3e22fb", {
-                let digest =
-                    [0xc4, 0xc9, 0x33, 0x4b, 0xac, 0x56, 0x0e, 0xcc, 0x97, 0x9e, 0x58, 0, 0x1b, 0x3e, 0x22, 0xfb];
-                Command::Apop("mrose", digest)
-            }),
+            ("APOP mrose c4c9334bac560ecc979e58001b3e22fb", Command::Apop("mrose", "c4c9334bac560ecc979e58001b3e22fb")),
             ("AUTH", auth(None, None)),
             ("AUTH PLAIN", auth(Some("PLAIN"), None)),
             ("AUTH PLAIN =", auth(Some("PLAIN"), Some(vec![]))),

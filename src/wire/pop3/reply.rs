@@ -231,8 +231,6 @@ pub struct Offer {
     pub stls: bool,
     /// Passwords may be sent: USER is offered.
     pub plain: bool,
-    /// RFC 1939 7 APOP.
-    pub apop: bool,
     /// RFC 5034 6.
     pub mechanisms: heapless::Vec<&'static str, 8>,
 }
@@ -423,7 +421,7 @@ mod tests {
 
     #[test]
     fn capabilities_depend_on_the_state() {
-        let mut offer = Offer { stls: true, plain: false, apop: false, mechanisms: heapless::Vec::new() };
+        let mut offer = Offer { stls: true, plain: false, mechanisms: heapless::Vec::new() };
         let shown = |offer: &Offer, authorized| {
             let mut out = Vec::new();
             offer.capabilities(authorized, &mut out).unwrap();
