@@ -165,6 +165,8 @@ pub const IMAP_REPLY_OCTETS: usize = KIB;
 pub const IMAP_OUTPUT_OCTETS: usize = 16 * KIB;
 /// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
 pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
+/// The same before a client has logged in.
+pub const IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX: u64 = 64 * 1024;
 /// Index rows read at once: 16 KiB of them.
 pub const IMAP_PAGE_ROWS: usize = 256;
 /// Index rows read at once when octets of their messages are sent, and so many messages marked as seen in one commit.
@@ -200,6 +202,8 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The next octets of an APPEND's message must come by then.
 pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// A working buffer must be filled by then: about a hundred octets a second.
+pub const IMAP_CHUNK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// A client must take what is written to it by then.
 pub const IMAP_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// An idling client hears something at least so often: below the five minutes after which many address translators
