@@ -24,6 +24,7 @@
 //! @repeat N ... @end                 holds the lines between them N times
 //! @eof [N]                           the server hangs up
 //! @close [N]                         the client hangs up
+//! @deliver ADDRESS FILE              puts tests/messages/FILE into an inbox
 //! @stored ADDRESS N                  so many messages are in the inbox; M: lines look at the newest
 //! ```
 

@@ -3,5 +3,5 @@
 pub mod base64;
 pub mod dot;
 pub mod imap;
-pub mod smtp;
 pub mod pop3;
+pub mod smtp;

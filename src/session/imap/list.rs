@@ -322,12 +322,8 @@ mod tests {
             list(&mut out, &listing.row("x", candidate), Names::Utf8).unwrap();
             String::from_utf8(out.octets().to_vec()).unwrap()
         };
-        let mailbox = Candidate {
-            exists: true,
-            subscribed: true,
-            special_use: Some(SpecialUse::Sent),
-            ..Candidate::default()
-        };
+        let mailbox =
+            Candidate { exists: true, subscribed: true, special_use: Some(SpecialUse::Sent), ..Candidate::default() };
         let plain = Listing::new(List { patterns: vec!["*".into()], ..List::default() });
         assert_eq!(shown(&plain, mailbox), "* LIST (\\HasNoChildren \\Sent) \"/\" x\r\n");
         let level = Candidate { children: true, only_parent: true, selected_below: true, ..Candidate::default() };
