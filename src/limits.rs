@@ -17,18 +17,25 @@ pub const MEMORY_CEILING_OCTETS: usize = 64 * MIB;
 pub const BASE_OCTETS: usize = 7 * MIB;
 
 /// Connections at one time, all protocols together. One more gets its protocol's temporary error and is closed.
-pub const CONNECTIONS_MAX: usize = 1_100;
+pub const CONNECTIONS_MAX: usize = 1_024;
 
-/// What one idle connection may hold: a partly received TLS record (RFC 8446 5.1: 16 KiB + 256), the TLS state and the
-/// session with its line buffer.
+/// What one connection may hold at any time: the TLS state (4 KiB), a small record as it comes (8 KiB) and its plaintext
+/// (4 KiB) or a reply as it goes (8 KiB), a small line (2 KiB), and its session. Idle ones were measured at 12 KiB.
 pub const CONNECTION_OCTETS_MAX: usize = 26 * KIB;
 
 /// Working buffers at one time: a connection holds one while it moves a message or a long command, and waits for one
 /// otherwise. More than the 64 clients of a burst, so that these never wait.
-pub const WORKING_BUFFERS_MAX: usize = 80;
+pub const WORKING_BUFFERS_MAX: usize = 78;
 
 /// One working buffer: one chunk of the log, see `store::format`.
 pub const WORKING_BUFFER_OCTETS: usize = 64 * KIB;
+
+/// Connections that at one time may receive a large TLS record or a long line. As many as the clients of a burst.
+pub const LARGE_INPUTS_MAX: usize = 64;
+
+/// What such a connection holds beyond the others: the record as it came, in a buffer that doubles (32 KiB instead of
+/// 8), its plaintext (16 KiB instead of 4) and the line (16 KiB instead of 2).
+pub const LARGE_INPUT_OCTETS_MAX: usize = 50 * KIB;
 
 /// Beside its working buffer, a connection that sends may fill one TLS record.
 pub const TLS_SEND_OCTETS_MAX: usize = 18 * KIB;
@@ -37,6 +44,7 @@ pub const TLS_SEND_OCTETS_MAX: usize = 18 * KIB;
 pub const WORST_CASE_OCTETS: usize = BASE_OCTETS
     + CONNECTIONS_MAX * CONNECTION_OCTETS_MAX
     + WORKING_BUFFERS_MAX * (WORKING_BUFFER_OCTETS + TLS_SEND_OCTETS_MAX + SUMMARY_OCTETS_MAX)
+    + LARGE_INPUTS_MAX * LARGE_INPUT_OCTETS_MAX
     + TRANSACTIONS_MAX * RECIPIENTS_OCTETS_MAX
     + INDEX_CACHE_OCTETS
     + BATCH_OCTETS_MAX
@@ -153,6 +161,8 @@ pub const SECTION_DEPTH_MAX: usize = 32;
 pub const IMAP_GATHER_OCTETS: usize = 4 * KIB;
 /// Responses are encoded in pieces of so many octets, unless a working buffer is there.
 pub const IMAP_REPLY_OCTETS: usize = KIB;
+/// Responses to FETCH and SEARCH are encoded in pieces of so many octets: one TLS record.
+pub const IMAP_OUTPUT_OCTETS: usize = 16 * KIB;
 /// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
 pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
 /// Index rows read at once: 16 KiB of them.
@@ -200,8 +210,9 @@ pub const IMAP_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 
 /// A tag, which is repeated in its completion. RFC 9051 sets no limit; clients use about 10 octets.
 pub const IMAP_TAG_OCTETS_MAX: usize = 128;
-/// Literals of one command. A command is read again from its beginning after each, so this keeps that linear.
-pub const IMAP_LITERALS_MAX: usize = 256;
+/// Literals of one command: an ID may have 60 (RFC 2971 3.3). A command is read again from its beginning after each, so
+/// this keeps the time linear.
+pub const IMAP_LITERALS_MAX: usize = 64;
 /// A mailbox name as it stands in a command: modified UTF-7 needs at most three octets for one of UTF-8.
 pub const MAILBOX_NAME_WIRE_OCTETS_MAX: usize = 3 * MAILBOX_NAME_OCTETS_MAX;
 /// LOGIN's user name: an address, quoted, or what a client mistakes for one.
@@ -312,10 +323,16 @@ pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const INPUT_BUFFER_OCTETS: usize = 16 * KIB;
 /// A connection's input buffer while it waits with nothing received.
 pub const INPUT_BUFFER_IDLE_OCTETS: usize = KIB;
+/// A connection's input buffer when the connection has no room for a large one.
+pub const INPUT_BUFFER_SMALL_OCTETS: usize = 2 * KIB;
 /// Replies gather in so many octets before they are sent, so that one flush is one TLS record and one packet.
-pub const GATHER_OCTETS_MAX: usize = 8 * KIB;
+pub const GATHER_OCTETS_MAX: usize = 4 * KIB;
 /// RFC 8446 5.1: plaintext of one TLS record.
 pub const TLS_RECORD_OCTETS_MAX: usize = 16 * KIB;
+/// Octets that TLS may collect before it gives plaintext when the connection has no room for more.
+pub const TLS_SMALL_OCTETS_MAX: usize = 4 * KIB;
+/// Whoever has room for a large record or line must have sent it by then.
+pub const LARGE_INPUT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Octets that may arrive under TLS without yielding any plaintext: one record of full size with its overhead, and room
 /// for its neighbours. Bounds handshakes and handshake messages, of which a peer could otherwise send 64 KiB.
 pub const TLS_SILENT_OCTETS_MAX: usize = 24 * KIB;
@@ -331,6 +348,8 @@ pub const WORKER_THREADS_MAX: usize = 4;
 pub const BLOCKING_THREADS_MAX: usize = 8;
 /// A thread's stack: address space, of which only what is used counts.
 pub const THREAD_STACK_OCTETS: usize = MIB;
+/// How long the last threads may take to end.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often the server looks whether its certificate must be renewed.
 pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a command waits for a data directory that another process is about to open or to leave.

@@ -1,2 +1,11 @@
-//! main
-fn main() {}
+//! The `pillarbox` program.
+
+use pillarbox::status::allocator::CountingAllocator;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+fn main() -> ExitCode {
+    pillarbox::command::run()
+}

@@ -25,6 +25,10 @@
 //! @eof [N]                           the server hangs up
 //! @close [N]                         the client hangs up
 //! @deliver ADDRESS FILE              puts tests/messages/FILE into an inbox
+//! @later SECONDS                     so much time passes
+//! @busy transactions|buffers         others have them all; @idle gives them back
+//! @stop                              the server is told to stop
+//! @whole                             hold it only once, because it depends on what arrives together
 //! @stored ADDRESS N                  so many messages are in the inbox; M: lines look at the newest
 //! ```
 
@@ -63,7 +67,8 @@ fn conversations() {
         }
         let text = std::fs::read_to_string(&file).expect("a conversation");
         for octets_at_once in [usize::MAX, 1] {
-            if octets_at_once == 1 && (text.contains("\n@big") || text.contains("\n@repeat")) {
+            let once = ["\n@big", "\n@repeat", "\n@whole"];
+            if octets_at_once == 1 && once.iter().any(|directive| text.contains(directive)) {
                 continue;
             }
             if let Err(error) = hold(&protocol, &text, octets_at_once) {

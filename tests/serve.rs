@@ -157,10 +157,10 @@ fn accounts_are_added_before_the_first_start_and_while_running() {
     assert!(!succeeds(data, &["log"], "").contains("correct horse"));
     succeeds(data, &["checkpoint"], "");
     assert_eq!(succeeds(data, &["stop"], ""), "");
-    drop(server);
-
+    // It is gone: the store can be opened at once.
     let accounts = succeeds(data, &["account", "list"], "");
     assert!(accounts.contains("alice@example.org") && !accounts.contains("bob@example.org"), "{accounts}");
+    drop(server);
 }
 
 #[test]
@@ -183,6 +183,8 @@ fn exit_codes_say_what_is_wrong() {
     let other = folder.path().join("other");
     let (code, message) = fails(&other, &["serve", "--listen", &taken], "");
     assert!(code == 1 && message.contains("another program uses port"), "{message}");
+    // A start that failed has made no account whose password nobody has seen.
+    assert!(!succeeds(&other, &["account", "list"], "").contains('@'));
     assert_eq!(server.stop(Signal::SIGTERM), Some(0));
 
     std::fs::write(data.join("pillarbox.toml"), "host_name = \"a\"\nvfry = true\n").unwrap();

@@ -4,5 +4,8 @@
 //! holds more than one answer of the server at a time.
 
 mod arguments;
+mod run;
+mod target;
 
 pub use arguments::{Arguments, Subcommands};
+pub use run::run;

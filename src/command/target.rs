@@ -88,8 +88,7 @@ impl<'a> Target<'a> {
 /// # Errors
 /// [`Failure`] if none is running, or as it says.
 pub fn ask_running(data: &Path, request: &Request) -> Result<Response, Failure> {
-    ask_one(data, request)?
-        .ok_or_else(|| Failure::Unavailable(format!("no server is running on {}", data.display())))
+    ask_one(data, request)?.ok_or_else(|| Failure::Unavailable(format!("no server is running on {}", data.display())))
 }
 
 fn ask_one(data: &Path, request: &Request) -> Result<Option<Response>, Failure> {

@@ -145,10 +145,7 @@ mod tests {
             assert!(text.contains(expected), "{text}");
         }
         assert_eq!(banner.place(Protocol::Imap).unwrap(), "192.0.2.1:2143");
-        assert_eq!(
-            ports_file(&listeners()),
-            "smtp=[::]:2525\nimaps=127.0.0.1:2993\nimap=192.0.2.1:2143\n"
-        );
+        assert_eq!(ports_file(&listeners()), "smtp=[::]:2525\nimaps=127.0.0.1:2993\nimap=192.0.2.1:2143\n");
     }
 
     #[test]

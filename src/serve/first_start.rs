@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_first_address_is_the_users() {
-        for (user, expected) in [(Some("ann"), "ann@a.example"), (None, "me@a.example"), (Some("a.b c"), "me@a.example")]
+        for (user, expected) in
+            [(Some("ann"), "ann@a.example"), (None, "me@a.example"), (Some("a.b c"), "me@a.example")]
         {
             assert_eq!(address(user, "a.example").unwrap().to_string(), expected);
         }

@@ -71,30 +71,39 @@ impl Operator {
         let text = |text: &dyn ToString| Value::Text(text.to_string());
         let number = |number: usize| Value::Number(u64::try_from(number).unwrap_or(u64::MAX));
         let octets = |octets: usize| Value::Octets(u64::try_from(octets).unwrap_or(u64::MAX));
-        report.add("server", [
-            ("version", text(&env!("CARGO_PKG_VERSION"))),
-            ("process", Value::Number(std::process::id().into())),
-            ("up_time", Value::Seconds(self.started.elapsed().as_secs())),
-            ("host_name", text(&config.host_name)),
-            ("data", text(&self.data.display())),
-        ]);
+        report.add(
+            "server",
+            [
+                ("version", text(&env!("CARGO_PKG_VERSION"))),
+                ("process", Value::Number(std::process::id().into())),
+                ("up_time", Value::Seconds(self.started.elapsed().as_secs())),
+                ("host_name", text(&config.host_name)),
+                ("data", text(&self.data.display())),
+            ],
+        );
         report.add("listeners", self.listeners.iter().map(|(protocol, address)| (protocol.name(), text(address))));
         let (resident, resident_peak) = allocator::resident_octets().unwrap_or_default();
-        report.add("memory", [
-            ("allocated", octets(allocator::current_octets())),
-            ("allocated_peak", octets(allocator::peak_octets())),
-            ("resident", Value::Octets(resident)),
-            ("resident_peak", Value::Octets(resident_peak)),
-            ("ceiling", octets(config.memory_ceiling_mib.saturating_mul(1 << 20))),
-            ("working_buffers_out", number(self.services.buffers.leased())),
-        ]);
-        report.add("connections", [
-            ("open", number(self.permits.held())),
-            ("open_max", number(self.permits.total_max())),
-        ]);
-        report.add("counters", COUNTERS.entries().map(|(name, value)| {
-            (name, if name.starts_with("octets_") { Value::Octets(value) } else { Value::Number(value) })
-        }));
+        report.add(
+            "memory",
+            [
+                ("allocated", octets(allocator::current_octets())),
+                ("allocated_peak", octets(allocator::peak_octets())),
+                ("resident", Value::Octets(resident)),
+                ("resident_peak", Value::Octets(resident_peak)),
+                ("ceiling", octets(config.memory_ceiling_mib.saturating_mul(1 << 20))),
+                ("working_buffers_out", number(self.services.buffers.leased())),
+            ],
+        );
+        report.add(
+            "connections",
+            [("open", number(self.permits.held())), ("open_max", number(self.permits.total_max()))],
+        );
+        report.add(
+            "counters",
+            COUNTERS.entries().map(|(name, value)| {
+                (name, if name.starts_with("octets_") { Value::Octets(value) } else { Value::Number(value) })
+            }),
+        );
         report.add("store", store_entries(&self.services.store.store().figures()));
         report
     }

@@ -83,8 +83,13 @@ impl Talk {
                 }
                 continue;
             }
-            let done = tokio::time::timeout(PATIENCE, self.step(&step.what)).await;
-            done.unwrap_or_else(|_| Err("nothing came".to_owned())).map_err(|why| format!("{}: {why}", step.line))?;
+            let done = if let What::Later(_) = step.what {
+                self.step(&step.what).await
+            } else {
+                let done = tokio::time::timeout(PATIENCE, self.step(&step.what)).await;
+                done.unwrap_or_else(|_| Err("nothing came".to_owned()))
+            };
+            done.map_err(|why| format!("{}: {why}", step.line))?;
         }
         Ok(())
     }
@@ -160,6 +165,24 @@ impl Talk {
             What::Peer(address) => self.world.peer(address),
             What::Account(address, quota) => self.world.account(address, Some(*quota)),
             What::Alias(address, targets) => self.world.alias(address, targets),
+            What::Deliver(address, file) => self.world.deliver(address, file),
+            What::Later(seconds) => {
+                // Everybody gets to where it waits, and then the time is another.
+                settle().await;
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_secs(*seconds)).await;
+                tokio::time::resume();
+                Ok(())
+            }
+            What::Busy(what) => self.world.busy(what),
+            What::Idle => {
+                self.world.idle();
+                Ok(())
+            }
+            What::Stop => {
+                self.world.stop();
+                Ok(())
+            }
             What::Stored(address, count) => {
                 let (there, newest) = self.world.inbox(address)?;
                 let text = String::from_utf8_lossy(&newest).into_owned();
@@ -185,6 +208,13 @@ impl Talk {
             },
             What::Repeat(..) => Ok(()),
         }
+    }
+}
+
+/// Lets every task on this thread do what it can do now.
+async fn settle() {
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
     }
 }
 

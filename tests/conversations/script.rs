@@ -42,6 +42,14 @@ pub enum What {
     Alias(String, Vec<String>),
     /// `@deliver`.
     Deliver(String, String),
+    /// `@later`.
+    Later(u64),
+    /// `@busy`.
+    Busy(String),
+    /// `@idle`.
+    Idle,
+    /// `@stop`.
+    Stop,
     /// `@stored`.
     Stored(String, u32),
     /// `M:`.
@@ -73,7 +81,7 @@ pub fn parse(text: &str) -> Result<Script, String> {
         let number = |text: &str| text.parse::<usize>().map_err(|_| wrong());
         let connection = || if rest.is_empty() { Ok(1) } else { number(rest) };
         let what = match word {
-            "" | "#" => continue,
+            "" | "#" | "@whole" => continue,
             "@config" => {
                 config.push_str(rest);
                 config.push('\n');
@@ -95,6 +103,10 @@ pub fn parse(text: &str) -> Result<Script, String> {
             "@service" => What::Service(rest.to_owned()),
             "@implicit-tls" => What::ImplicitTls,
             "@peer" => What::Peer(rest.to_owned()),
+            "@later" => What::Later(rest.parse().map_err(|_| wrong())?),
+            "@busy" => What::Busy(rest.to_owned()),
+            "@idle" => What::Idle,
+            "@stop" => What::Stop,
             "@login" => {
                 let (user, connection) = rest.split_once(' ').unwrap_or((rest, "1"));
                 What::Login(number(connection)?, user.to_owned())

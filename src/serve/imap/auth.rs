@@ -3,7 +3,7 @@
 use super::Session;
 use super::reply::{Done, Ended};
 use crate::account::Account;
-use crate::limits::{IMAP_LOGIN_TIMEOUT, IMAP_WRITE_TIMEOUT, INPUT_BUFFER_OCTETS, IMAP_LOGIN_FAILURES_MAX};
+use crate::limits::{IMAP_LOGIN_FAILURES_MAX, IMAP_LOGIN_TIMEOUT, IMAP_WRITE_TIMEOUT, INPUT_BUFFER_OCTETS};
 use crate::serve::auth::{self, AuthError, Cancelled, Challenge, PeerInfo};
 use crate::serve::{Connection, Line};
 use crate::session::imap::{Imap, Refusal};
@@ -31,33 +31,24 @@ impl Challenge for Exchange<'_> {
 }
 
 impl Session {
-    /// Who is on the other side.
-    fn peer_info(&self) -> PeerInfo {
-        PeerInfo {
-            address: self.connection.peer(),
-            tls: self.connection.tls().cloned(),
-            loopback: self.connection.is_loopback(),
-        }
-    }
-
     /// SASL mechanisms that may be used now.
     pub(super) fn mechanisms(&self) -> heapless::Vec<&'static str, 8> {
         if self.imap.user().is_some() {
             return heapless::Vec::new();
         }
-        auth::mechanisms(&self.services, &self.peer_info())
+        auth::mechanisms(&self.services, &PeerInfo::of(&self.connection))
     }
 
     /// RFC 9051 11.1: no password in the clear, except on this machine where the configuration allows it.
     pub(super) fn may_log_in_plainly(&self) -> bool {
-        self.connection.tls().is_some()
-            || (self.connection.is_loopback() && self.services.config.plain_login_on_loopback)
+        auth::allows_passwords(&self.services, &PeerInfo::of(&self.connection))
     }
 
     /// RFC 9051 6.2.1.
     pub(super) async fn start_tls(&mut self, tag: &str) -> Result<Done, Ended> {
         if !self.connection.can_start_tls() {
-            let text = if self.connection.tls().is_some() { "TLS is active already" } else { "There is no certificate" };
+            let text =
+                if self.connection.tls().is_some() { "TLS is active already" } else { "There is no certificate" };
             return Err(Refusal::bad(text).into());
         }
         self.say(|out| encode::tagged(out, tag, Condition::Ok, None, "Begin TLS now")).await?;
@@ -73,14 +64,14 @@ impl Session {
             return Err(Refusal::no("PRIVACYREQUIRED", "Use TLS before you log in").into());
         }
         self.flush().await?;
-        let result = auth::login(&self.services, &self.peer_info(), user, password).await;
+        let result = auth::login(&self.services, &PeerInfo::of(&self.connection), user, password).await;
         self.logged_in(result)
     }
 
     /// RFC 9051 6.2.2.
     pub(super) async fn authenticate(&mut self, mechanism: &str, initial: Option<Vec<u8>>) -> Result<Done, Ended> {
         self.flush().await?;
-        let peer = self.peer_info();
+        let peer = PeerInfo::of(&self.connection);
         let mut exchange = Exchange(&mut self.connection);
         let result = auth::authenticate(&self.services, &peer, mechanism, initial, &mut exchange).await;
         self.logged_in(result)

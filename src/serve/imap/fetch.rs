@@ -5,11 +5,11 @@ use super::changes::keyword_names;
 use super::production::{Production, Progress, Wanted, is_unseen};
 use super::reply::{Done, Ended};
 use super::select::Named;
-use crate::limits::{IMAP_BODY_PAGE_ROWS, IMAP_PAGE_ROWS};
+use crate::limits::{IMAP_BODY_PAGE_ROWS, IMAP_OUTPUT_OCTETS, IMAP_PAGE_ROWS};
 use crate::mail::{FlagChange, FlagSelection, ModSeq, SequenceSet, SystemFlag};
 use crate::serve::ConnectionError;
 use crate::session::imap::{Asked, FetchPlan, Refusal};
-use crate::store::{Error, MailboxId, MessageRow, Receipt, Store, Transaction, UidRanges, View, WorkingBuffer};
+use crate::store::{Error, MailboxId, MessageRow, Receipt, Store, Transaction, UidRanges, View};
 use crate::wire::imap::command::FetchItem;
 use core::ops::RangeInclusive;
 use std::sync::Arc;
@@ -87,9 +87,10 @@ impl Session {
         let plan = Arc::new(plan);
         let named = self.named(&set, uid).await?;
         drop(set);
-        let expected = named.ranges.iter().fold(0_u32, |all, range| {
-            all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1))
-        });
+        let expected = named
+            .ranges
+            .iter()
+            .fold(0_u32, |all, range| all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1)));
         let mut walk = Walk::new(named, if plan.octets { IMAP_BODY_PAGE_ROWS } else { IMAP_PAGE_ROWS });
         let mut buffer = self.services.buffers.lease().await;
         let mut problems = super::production::Problems::default();
@@ -105,11 +106,15 @@ impl Session {
             }
             let wanted = self.mark_seen(&plan, mailbox, rows).await?;
             let keywords = self.keywords_of(mailbox, &plan).await?;
-            let mut production = Production::new(Arc::clone(&plan), keywords, self.recent_from(), wanted);
-            (production, buffer) = self.produce(production, buffer).await?;
+            let production = Production::new(Arc::clone(&plan), keywords, self.recent_from(), wanted, buffer);
+            let mut production = self.produce(production).await?;
             problems.gone |= production.problems.gone;
             problems.unknown_encoding |= production.problems.unknown_encoding;
-            problems.failed = problems.failed.or(production.problems.failed);
+            problems.failed = problems.failed.or(production.problems.failed.take());
+            buffer = match production.into_buffer() {
+                Some(buffer) => buffer,
+                None => self.services.buffers.lease().await,
+            };
         }
         drop(buffer);
         if let Some(error) = problems.failed {
@@ -126,26 +131,23 @@ impl Session {
     }
 
     /// Sends everything that a production makes.
-    async fn produce(
-        &mut self,
-        mut production: Production,
-        mut buffer: WorkingBuffer,
-    ) -> Result<(Production, WorkingBuffer), Ended> {
+    async fn produce(&mut self, mut production: Production) -> Result<Production, Ended> {
+        let mut room = vec![0; IMAP_OUTPUT_OCTETS];
         loop {
-            let (back, room, produced) = self
+            let (back, filled, produced) = self
                 .services
                 .store
                 .read(move |store| {
-                    let produced = production.produce(store, buffer.octets());
-                    (production, buffer, produced)
+                    let produced = production.produce(store, &mut room);
+                    (production, room, produced)
                 })
                 .await;
-            (production, buffer) = (back, room);
+            (production, room) = (back, filled);
             match produced {
                 Ok((octets, progress)) => {
-                    self.send(buffer.as_slice().get(..octets).unwrap_or_default()).await?;
+                    self.send(room.get(..octets).unwrap_or_default()).await?;
                     if progress == Progress::Finished {
-                        return Ok((production, buffer));
+                        return Ok(production);
                     }
                 }
                 Err(error) => {
@@ -158,11 +160,7 @@ impl Session {
     }
 
     /// Keyword names, where flags are told.
-    async fn keywords_of(
-        &mut self,
-        mailbox: MailboxId,
-        plan: &FetchPlan,
-    ) -> Result<Vec<crate::mail::Keyword>, Ended> {
+    async fn keywords_of(&mut self, mailbox: MailboxId, plan: &FetchPlan) -> Result<Vec<crate::mail::Keyword>, Ended> {
         if !plan.sets_seen && !plan.items.contains(&FetchItem::Flags) {
             return Ok(Vec::new());
         }

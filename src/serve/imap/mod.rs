@@ -146,7 +146,8 @@ impl Session {
             None => self.perform(tag, step).await,
         };
         // RFC 9051 7: whatever has changed is told before the command is completed.
-        if !matches!(&result, Err(Ended::Connection(_)) | Err(Ended::Refused(Refusal { severity: Severity::Bye, .. }))) {
+        if !matches!(&result, Err(Ended::Connection(_)) | Err(Ended::Refused(Refusal { severity: Severity::Bye, .. })))
+        {
             if matches!(result, Err(Ended::Refused(_))) && self.open.is_none() {
                 expunges = false;
             }

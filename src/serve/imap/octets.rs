@@ -56,7 +56,8 @@ impl Made {
             let left = self.source.octets.saturating_sub(self.read);
             let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(self.piece.len());
             let room = self.piece.get_mut(..wanted).unwrap_or_default();
-            let got = if room.is_empty() { 0 } else { reader.read_at(self.source.offset.saturating_add(self.read), room)? };
+            let got =
+                if room.is_empty() { 0 } else { reader.read_at(self.source.offset.saturating_add(self.read), room)? };
             let octets = self.piece.get(..got).unwrap_or_default();
             if octets.is_empty() {
                 match core::mem::replace(&mut self.maker, Maker::Ended) {
@@ -128,12 +129,19 @@ pub(super) struct Sending {
     pub(super) source: Source,
     /// How many octets are still owed.
     pub(super) left: u64,
+    /// RFC 9051 4.3: NUL may only stand in a literal8; elsewhere it is shown as `?`.
+    pub(super) nul: bool,
 }
 
 impl Sending {
     /// Fills the beginning of `room`; gives how much. `Gone` or `Damaged` if the message has fewer octets than were
     /// announced: the client then waits for something that never comes, and the connection must end.
-    pub(super) fn fill(&mut self, reader: &mut BlobReader, room: &mut [u8], budget: &mut usize) -> Result<usize, Error> {
+    pub(super) fn fill(
+        &mut self,
+        reader: &mut BlobReader,
+        room: &mut [u8],
+        budget: &mut usize,
+    ) -> Result<usize, Error> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(room.len());
         let room = room.get_mut(..wanted).unwrap_or_default();
         let filled = match &mut self.source {
@@ -167,6 +175,15 @@ impl Sending {
         };
         if filled == 0 && wanted > 0 {
             return Err(short());
+        }
+        if !self.nul {
+            let mut rest = room.get_mut(..filled).unwrap_or_default();
+            while let Some(at) = memchr::memchr(0, rest) {
+                rest = rest.get_mut(at..).unwrap_or_default();
+                if let Some(first) = rest.first_mut() {
+                    *first = b'?';
+                }
+            }
         }
         *budget = budget.saturating_sub(filled);
         self.left = self.left.saturating_sub(u64::try_from(filled).unwrap_or(u64::MAX));

@@ -10,7 +10,7 @@ use crate::limits::IMAP_READ_OCTETS_AT_ONCE;
 use crate::mail::{Keyword, SystemFlag};
 use crate::mime::{Scanner, Span, Summary};
 use crate::session::imap::{FetchPlan, Located, cut, locate};
-use crate::store::{BlobReader, Error, MessageRow, Store};
+use crate::store::{BlobReader, Error, MessageRow, Store, WorkingBuffer};
 use crate::wire::imap::command::FetchItem;
 use crate::wire::imap::encode::{FetchResponse, SectionOctets};
 use crate::wire::imap::{Full, Out};
@@ -54,6 +54,8 @@ pub(super) struct Production {
     recent_from: Option<u32>,
     wanted: std::vec::IntoIter<Wanted>,
     current: Option<Current>,
+    /// For the reader of the message at hand.
+    buffer: Option<WorkingBuffer>,
     /// What went wrong.
     pub(super) problems: Problems,
 }
@@ -106,8 +108,20 @@ impl Production {
         keywords: Vec<Keyword>,
         recent_from: Option<u32>,
         wanted: Vec<Wanted>,
+        buffer: WorkingBuffer,
     ) -> Self {
-        Self { plan, keywords, recent_from, wanted: wanted.into_iter(), current: None, problems: Problems::default() }
+        let (wanted, problems) = (wanted.into_iter(), Problems::default());
+        Self { plan, keywords, recent_from, wanted, current: None, buffer: Some(buffer), problems }
+    }
+
+    /// Gives the working buffer back.
+    pub(super) fn into_buffer(self) -> Option<WorkingBuffer> {
+        self.buffer
+    }
+
+    /// The buffer for a reader. It is lost with a message that could not be opened, which is rare.
+    fn lend(&mut self) -> WorkingBuffer {
+        self.buffer.take().unwrap_or_else(WorkingBuffer::unpooled)
     }
 
     /// Fills `room` with what comes next; gives how much of it.
@@ -151,7 +165,7 @@ impl Production {
     ) -> Result<Option<Current>, Full> {
         let blob = wanted.row.blob;
         let mut reader = if self.plan.octets {
-            match store.open_blob(blob) {
+            match store.open_blob_with(blob, self.lend()) {
                 Ok(reader) => Some(reader),
                 Err(error) => return Ok(self.missed(error)),
             }
@@ -161,13 +175,17 @@ impl Production {
         if self.plan.summary {
             match load(store, &wanted.row, reader.as_mut(), budget) {
                 Ok(loaded) => *summary = Some(loaded),
-                Err(error) => return Ok(self.missed(error)),
+                Err(error) => {
+                    self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
+                    return Ok(self.missed(error));
+                }
             }
         }
         let mark = out.mark();
         match FetchResponse::begin(out, wanted.sequence) {
             Ok(response) => Ok(Some(Current { wanted, reader, response, item: 0, sent: 0, stage: Stage::Text })),
             Err(Full) => {
+                self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
                 out.roll_back(mark);
                 Err(Full)
             }
@@ -240,7 +258,8 @@ impl Production {
         let Some(item) = plan.items.get(current.item) else {
             return match self.finish(plan, out) {
                 Ok(()) => {
-                    self.current = None;
+                    let reader = self.current.take().and_then(|current| current.reader);
+                    self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
                     Ok(true)
                 }
                 Err(Full) => {
@@ -252,7 +271,7 @@ impl Production {
                 }
             };
         };
-        let flags = (&self.keywords, self.recent_from);
+        let flags = (self.keywords.as_slice(), self.recent_from);
         match encode(current, item, out, summary, flags, &mut self.problems) {
             Ok(Piece::Done) => {
                 current.next_item();
@@ -339,7 +358,7 @@ fn encode(
             if let Some((source, making, octets, _)) = measured {
                 let part = cut(octets, *partial);
                 response.section(out, section, *name, origin, SectionOctets::Literal(part.octets))?;
-                return Ok(made(source, making, part));
+                return Ok(made(source, making, part, false));
             }
             let located = match summary {
                 Some(summary) => locate(summary, section, row.octets),
@@ -364,7 +383,7 @@ fn encode(
                 let part = cut(octets, *partial);
                 let head = if nul { SectionOctets::Literal8(part.octets) } else { SectionOctets::Literal(part.octets) };
                 response.binary(out, numbers, origin, head)?;
-                return Ok(made(source, making, part));
+                return Ok(made(source, making, part, nul));
             }
             match binary(numbers, summary, row.octets) {
                 Decodable::Missing => response.binary(out, numbers, origin, SectionOctets::Nil)?,
@@ -389,13 +408,13 @@ fn encode(
 
 fn stored(span: Span, part: Span) -> Piece {
     let source = Source::Stored(span.offset.saturating_add(part.offset));
-    Piece::Literal(Sending { source, left: part.octets })
+    Piece::Literal(Sending { source, left: part.octets, nul: false })
 }
 
-fn made(source: Span, making: &Making, part: Span) -> Piece {
+fn made(source: Span, making: &Making, part: Span, nul: bool) -> Piece {
     match Made::new(source, making) {
         Some(made) => {
-            Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets })
+            Piece::Literal(Sending { source: Source::Made(Box::new(made), part.offset), left: part.octets, nul })
         }
         // It was counted with the same decoder before.
         None => Piece::Done,

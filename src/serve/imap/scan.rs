@@ -5,11 +5,9 @@
 
 use super::fields::{Fields, split};
 use crate::limits::{HEADER_FIELD_NAME_OCTETS_MAX, IMAP_PIECE_OCTETS};
-use crate::mime::{
-    Body, Part, Span, Summary, TextMatcher, TransferDecoder, header_contains, sent_day,
-};
+use crate::mime::{Body, Part, Span, Summary, TextMatcher, TransferDecoder, header_contains, sent_day};
 use crate::session::imap::Leaf;
-use crate::store::{BlobReader, Error, MessageRow, Store};
+use crate::store::{BlobReader, Error, MessageRow, Store, WorkingBuffer};
 
 /// A subject shorter than this stands whole in the summary, however much of it was cut.
 const SUBJECT_WHOLE_OCTETS: usize = 64;
@@ -50,7 +48,13 @@ pub(super) enum Begun {
 
 impl Scan {
     /// Begins with a key.
-    pub(super) fn begin(store: &Store, row: &MessageRow, leaf: &Leaf, summary: &Summary) -> Result<Begun, Error> {
+    pub(super) fn begin(
+        store: &Store,
+        row: &MessageRow,
+        leaf: &Leaf,
+        summary: &Summary,
+        lend: impl FnOnce() -> WorkingBuffer,
+    ) -> Result<Begun, Error> {
         let mut tasks = Vec::new();
         let mut field = None;
         let needle = match leaf {
@@ -81,7 +85,7 @@ impl Scan {
                 needle
             }
         };
-        let reader = store.open_blob(row.blob)?;
+        let reader = store.open_blob_with(row.blob, lend())?;
         Ok(Begun::Scan(Box::new(Self {
             reader,
             field,
@@ -91,6 +95,11 @@ impl Scan {
             piece: vec![0; IMAP_PIECE_OCTETS],
             found: false,
         })))
+    }
+
+    /// Gives the working buffer back.
+    pub(super) fn into_buffer(self) -> WorkingBuffer {
+        self.reader.into_buffer()
     }
 
     /// Goes on for about `budget` octets, which it takes off; gives the answer once it is known.
@@ -121,9 +130,7 @@ impl Scan {
 
     fn next(&mut self) -> Option<Running> {
         Some(match self.tasks.next()? {
-            Task::Header(span) => {
-                Running::Header { at: span.offset, left: span.octets, fields: Fields::default() }
-            }
+            Task::Header(span) => Running::Header { at: span.offset, left: span.octets, fields: Fields::default() },
             Task::Content { span, encoding, charset, html } => {
                 let matcher = TextMatcher::new(&self.needle, &charset);
                 let matcher = Box::new(if html { matcher.html() } else { matcher });

@@ -6,16 +6,16 @@
 
 use super::Session;
 use super::changes::keyword_names;
-use super::fetch::Walk;
+use super::fetch::{Rows, Walk};
 use super::production::load;
 use super::reply::{Done, Ended};
 use super::scan::{Begun, Scan};
 use super::select::Named;
-use crate::limits::{IMAP_PAGE_ROWS, IMAP_READ_OCTETS_AT_ONCE, SAVED_RESULT_RANGES_MAX};
+use crate::limits::{IMAP_OUTPUT_OCTETS, IMAP_PAGE_ROWS, IMAP_READ_OCTETS_AT_ONCE, SAVED_RESULT_RANGES_MAX};
 use crate::mail::{ModSeq, Uid};
 use crate::mime::{Summary, fold};
 use crate::session::imap::{Answers, Asked, Decision, Mailbox, Refusal, Runs, SearchPlan};
-use crate::store::{Error, MessageRow, Store};
+use crate::store::{Error, MessageRow, Store, WorkingBuffer};
 use crate::wire::imap::command::{SearchKey, SearchReturn};
 use crate::wire::imap::encode::{Esearch, Search, SetWriter};
 use crate::wire::imap::{Full, Out};
@@ -38,6 +38,8 @@ struct Hunt {
     scan: Option<(usize, Box<Scan>)>,
     hits: Vec<Hit>,
     failed: Option<Error>,
+    /// For the reader of the message at hand.
+    buffer: Option<WorkingBuffer>,
 }
 
 impl Hunt {
@@ -96,17 +98,21 @@ impl Hunt {
                     *summary = Some(load(store, row, None, budget)?);
                 }
                 let Some(summary) = summary else { return Ok(Some(false)) };
-                match Scan::begin(store, row, key, summary)? {
+                let buffer = &mut self.buffer;
+                let lend = || buffer.take().unwrap_or_else(WorkingBuffer::unpooled);
+                match Scan::begin(store, row, key, summary, lend)? {
                     Begun::Known(holds) => return Ok(Some(holds)),
                     Begun::Scan(scan) => scan,
                 }
             }
         };
-        let answer = scan.go_on(budget)?;
-        if answer.is_none() {
+        let answer = scan.go_on(budget);
+        if matches!(answer, Ok(None)) {
             self.scan = Some((leaf, scan));
+        } else {
+            self.buffer = Some(scan.into_buffer());
         }
-        Ok(answer)
+        answer
     }
 }
 
@@ -242,11 +248,11 @@ impl Session {
         tally: &mut Tally,
     ) -> Result<Option<Error>, Ended> {
         let mut walk = Walk::new(ranges, IMAP_PAGE_ROWS);
-        // Holds the output, and stands for the memory of the messages that are looked through.
         let mut buffer = self.services.buffers.lease().await;
+        let mut room = vec![0; IMAP_OUTPUT_OCTETS];
         let mut failed = None;
         let only_save = SearchReturn { save: true, ..SearchReturn::default() };
-        let mut out = Out::new(buffer.octets());
+        let mut out = Out::new(&mut room);
         // It is empty and larger than what is written here.
         let mut response = match returns {
             None => Search::begin(&mut out).map(Response::Numbers),
@@ -262,7 +268,7 @@ impl Session {
                 Ok(rows) => rows,
                 Err(ended) => {
                     // The line that has begun is ended before anything else is said.
-                    self.send(buffer.as_slice().get(..written).unwrap_or_default()).await?;
+                    self.send(room.get(..written).unwrap_or_default()).await?;
                     self.send(b"\r\n").await?;
                     return Err(ended);
                 }
@@ -270,9 +276,13 @@ impl Session {
             if rows.is_empty() {
                 break;
             }
-            let hunt = self.hunt(plan, rows).await;
+            let hunt = self.hunt(plan, rows, buffer).await;
+            buffer = match hunt.buffer {
+                Some(buffer) => buffer,
+                None => self.services.buffers.lease().await,
+            };
             failed = failed.or(hunt.failed);
-            let mut out = Out::new(buffer.octets());
+            let mut out = Out::new(&mut room);
             out.filled(written);
             for hit in hunt.hits {
                 tally.take(hit);
@@ -282,24 +292,24 @@ impl Session {
             }
             written = out.len();
             if written >= crate::limits::GATHER_OCTETS_MAX {
-                self.send(buffer.as_slice().get(..written).unwrap_or_default()).await?;
+                self.send(room.get(..written).unwrap_or_default()).await?;
                 written = 0;
             }
             if returns == Some(only_min) && tally.count > 0 {
                 break;
             }
         }
-        let mut out = Out::new(buffer.octets());
+        let mut out = Out::new(&mut room);
         out.filled(written);
         let modseq = tally.modseq().filter(|_| plan.names_modseq());
         let _ = response.end(&mut out, uid, tally, modseq);
         let written = out.len();
-        self.send(buffer.as_slice().get(..written).unwrap_or_default()).await?;
+        self.send(room.get(..written).unwrap_or_default()).await?;
         Ok(failed)
     }
 
     /// Decides a page.
-    async fn hunt(&mut self, plan: &Arc<SearchPlan>, rows: super::fetch::Rows) -> Hunt {
+    async fn hunt(&mut self, plan: &Arc<SearchPlan>, rows: Rows, buffer: WorkingBuffer) -> Hunt {
         let mut hunt = Hunt {
             plan: Arc::clone(plan),
             rows: rows.into_iter(),
@@ -308,6 +318,7 @@ impl Session {
             scan: None,
             hits: Vec::new(),
             failed: None,
+            buffer: Some(buffer),
         };
         loop {
             let (back, decided) = self

@@ -1,41 +1,28 @@
-//! POP3 sessions over a real store in memory: the conversations of `tests/conversations/pop3`, and what a text file
-//! cannot show.
+//! POP3 sessions over a real store in memory: what the conversations of `tests/conversations/pop3` cannot show.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "../../../tests/conversations/script.rs"]
-#[allow(dead_code)]
-mod script;
 
 use super::*;
 use crate::account::{Accounts, Options as AccountOptions};
 use crate::limits::POP3_BAD_COMMANDS_MAX;
 use crate::mail::{Address, Domain, FlagSelection, InternalDate};
 use crate::mime::Scanner;
-use crate::serve::tls::tests::{client_config, server_config};
-use crate::serve::{Config, StopSignal, Surroundings};
+use crate::serve::Config;
 use crate::store::{Delivery, Owner, QuotaRule, Spool, Store, Target, WorkingBuffer};
-use script::{Step as Spoken, What, matches, parse};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PASSWORD: &str = "secret";
 const CLEAR: &str = "plain_login_on_loopback = true\n";
 /// Nothing here takes that long; a conversation that hangs shall say where.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 /// A server with the accounts ann and bob.
 struct World {
     services: Arc<Services>,
     store: Store,
-    peer: SocketAddr,
 }
 
 impl World {
@@ -50,7 +37,7 @@ impl World {
             accounts.add_account(&Address::parse(address).unwrap(), PASSWORD, None).unwrap();
         }
         let services = Services::new(store.clone(), accounts, Arc::new(config));
-        Self { services, store, peer: SocketAddr::from(([127, 0, 0, 1], 40_000)) }
+        Self { services, store }
     }
 
     fn owner(&self, address: &str) -> Owner {
@@ -97,10 +84,9 @@ impl World {
     }
 
     fn connect(&self) -> Client {
-        let surroundings = Surroundings { tls: Some(server_config()), stop: StopSignal::never() };
-        let (connection, far) = Connection::in_memory_with(self.peer, surroundings);
+        let (connection, far) = Connection::in_memory(SocketAddr::from(([127, 0, 0, 1], 40_000)));
         tokio::spawn(serve_pop3(connection, Arc::clone(&self.services)));
-        Client { stream: Some(Box::new(far)), received: Vec::new() }
+        Client { stream: far, received: Vec::new() }
     }
 
     /// A client that is logged in as ann.
@@ -114,23 +100,11 @@ impl World {
 }
 
 struct Client {
-    stream: Option<Box<dyn Stream>>,
+    stream: tokio::io::DuplexStream,
     received: Vec<u8>,
 }
 
 impl Client {
-    async fn send(&mut self, octets: &[u8], at_once: usize) -> Result<(), String> {
-        let stream = self.stream.as_mut().ok_or("closed")?;
-        for piece in octets.chunks(at_once) {
-            stream.write_all(piece).await.map_err(|error| error.to_string())?;
-            stream.flush().await.map_err(|error| error.to_string())?;
-            if at_once < octets.len() {
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(())
-    }
-
     /// The next line with its CRLF; `None` at the end.
     async fn octets(&mut self) -> Option<Vec<u8>> {
         let mut searched = 0;
@@ -140,7 +114,7 @@ impl Client {
             }
             searched = self.received.len().saturating_sub(1);
             let mut buffer = vec![0; 65_536];
-            let reading = self.stream.as_mut()?.read(&mut buffer);
+            let reading = self.stream.read(&mut buffer);
             let octets = tokio::time::timeout(PATIENCE, reading).await.expect("nothing came").unwrap_or(0);
             if octets == 0 {
                 return None;
@@ -155,7 +129,7 @@ impl Client {
     }
 
     async fn ask(&mut self, line: &str) -> String {
-        self.send(format!("{line}\r\n").as_bytes(), usize::MAX).await.unwrap();
+        self.stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
         self.hear().await.unwrap()
     }
 
@@ -185,117 +159,6 @@ impl Client {
             message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
         }
     }
-
-    async fn handshake(&mut self) -> Result<(), String> {
-        if !self.received.is_empty() {
-            return Err("heard before TLS".to_owned());
-        }
-        let stream = self.stream.take().ok_or("closed")?;
-        let connector = TlsConnector::from(client_config());
-        let name = "localhost".try_into().unwrap();
-        self.stream = Some(Box::new(connector.connect(name, stream).await.map_err(|error| error.to_string())?));
-        Ok(())
-    }
-}
-
-/// Holds one conversation.
-struct Talk {
-    world: World,
-    clients: BTreeMap<usize, Client>,
-    at_once: usize,
-}
-
-impl Talk {
-    fn client(&mut self, number: usize) -> &mut Client {
-        let world = &self.world;
-        self.clients.entry(number).or_insert_with(|| world.connect())
-    }
-
-    async fn steps(&mut self, steps: &[Spoken]) -> Result<(), String> {
-        for step in steps {
-            if let What::Repeat(times, inner) = &step.what {
-                for _ in 0..*times {
-                    Box::pin(self.steps(inner)).await?;
-                }
-                continue;
-            }
-            let done = tokio::time::timeout(PATIENCE, self.step(&step.what)).await;
-            done.unwrap_or_else(|_| Err("nothing came".to_owned())).map_err(|why| format!("{}: {why}", step.line))?;
-        }
-        Ok(())
-    }
-
-    async fn step(&mut self, what: &What) -> Result<(), String> {
-        let at_once = self.at_once;
-        match what {
-            What::Send(number, octets) => self.client(*number).send(octets, at_once).await,
-            What::Hear(number, pattern) => match self.client(*number).hear().await {
-                Some(line) if matches(pattern, &line) => Ok(()),
-                other => Err(format!("heard      {other:?}\n  instead of {pattern}")),
-            },
-            What::HearUpTo(number, pattern) => loop {
-                match self.client(*number).hear().await {
-                    Some(line) if matches(pattern, &line) => return Ok(()),
-                    Some(_) => {}
-                    None => return Err(format!("the connection ended before {pattern}")),
-                }
-            },
-            What::Handshake(number) => self.client(*number).handshake().await,
-            What::End(number) => match self.client(*number).hear().await {
-                None => Ok(()),
-                Some(line) => Err(format!("heard {line} instead of the end")),
-            },
-            What::Close(number) => {
-                self.clients.remove(number);
-                // The server's task hears of it.
-                for _ in 0..100 {
-                    tokio::task::yield_now().await;
-                }
-                Ok(())
-            }
-            What::Peer(address) => {
-                self.world.peer = SocketAddr::new(address.parse().unwrap(), 40_000);
-                Ok(())
-            }
-            What::Deliver(address, file) => {
-                self.world.deliver(address, &message_file(file));
-                Ok(())
-            }
-            What::Stored(address, count) => {
-                let there = self.world.inbox(address).messages;
-                if there == *count { Ok(()) } else { Err(format!("{there} messages are there")) }
-            }
-            other => Err(format!("not here: {other:?}")),
-        }
-    }
-}
-
-fn message_file(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages").join(name)).unwrap()
-}
-
-#[tokio::test]
-async fn conversations() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conversations/pop3");
-    let wanted = std::env::var("CONVERSATION").unwrap_or_default();
-    let mut failures = Vec::new();
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(|file| file.path()).collect();
-    files.sort();
-    for file in files.iter().filter(|file| file.to_string_lossy().contains(&wanted)) {
-        let text = std::fs::read_to_string(file).unwrap();
-        for at_once in [usize::MAX, 1] {
-            if at_once == 1 && ["\n@repeat", "\n@whole"].iter().any(|directive| text.contains(directive)) {
-                continue;
-            }
-            let script = parse(&text.replace("@whole\n", "")).unwrap();
-            let mut talk = Talk { world: World::new(&script.config), clients: BTreeMap::new(), at_once };
-            if let Err(error) = talk.steps(&script.steps).await {
-                failures.push(format!("{}:{error}", file.file_name().unwrap().to_string_lossy()));
-                break;
-            }
-        }
-    }
-    assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
 }
 
 /// What a client may receive of a message: every line ended by CRLF.

@@ -2,7 +2,6 @@
 
 use crate::serve::Connection;
 use crate::session::smtp::{Admission, Candidate, Envelope, Received, Resolution, Rules, Service, Smtp};
-use crate::wire::smtp::Return;
 use core::fmt::Write;
 
 /// Recipients that one line names; of more it tells how many.
@@ -69,11 +68,8 @@ pub(super) fn message(connection: &Connection, rules: &Rules, smtp: &Smtp, octet
 /// The reverse-path, and what RFC 3461 added to it.
 fn sender(envelope: &Envelope) -> String {
     let mut text = envelope.reverse_path.to_string();
-    match envelope.parameters.ret {
-        Some(ret @ (Return::Full | Return::Headers)) => {
-            let _ = write!(text, " RET={}", ret.name());
-        }
-        None => {}
+    if let Some(ret) = envelope.parameters.ret {
+        let _ = write!(text, " RET={}", ret.name());
     }
     if let Some(id) = &envelope.parameters.envelope_id {
         let _ = write!(text, " ENVID={}", id.as_str());

@@ -1,7 +1,16 @@
 //! What is fuzzed: each target is a function of octets that must never panic, and states what must hold besides.
 
+mod imap;
+
 /// Every target by its name.
-pub const ALL: &[(&str, fn(&[u8]))] = &[("address", address), ("sequence_set", sequence_set)];
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("address", address),
+    ("imap_command", imap::command),
+    ("imap_string", imap::string),
+    ("imap_structure", imap::structure),
+    ("imap_utf7", imap::utf7),
+    ("sequence_set", sequence_set),
+];
 
 /// An address that was read shows as a text that reads as the same address.
 fn address(octets: &[u8]) {
