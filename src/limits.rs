@@ -17,18 +17,25 @@ pub const MEMORY_CEILING_OCTETS: usize = 64 * MIB;
 pub const BASE_OCTETS: usize = 7 * MIB;
 
 /// Connections at one time, all protocols together. One more gets its protocol's temporary error and is closed.
-pub const CONNECTIONS_MAX: usize = 1_100;
+pub const CONNECTIONS_MAX: usize = 1_024;
 
-/// What one idle connection may hold: a partly received TLS record (RFC 8446 5.1: 16 KiB + 256), the TLS state and the
-/// session with its line buffer.
+/// What one connection may hold at any time: the TLS state (4 KiB), a small record as it comes (8 KiB) and its plaintext
+/// (4 KiB) or a reply as it goes (8 KiB), a small line (2 KiB), and its session. Idle ones were measured at 12 KiB.
 pub const CONNECTION_OCTETS_MAX: usize = 26 * KIB;
 
 /// Working buffers at one time: a connection holds one while it moves a message or a long command, and waits for one
 /// otherwise. More than the 64 clients of a burst, so that these never wait.
-pub const WORKING_BUFFERS_MAX: usize = 80;
+pub const WORKING_BUFFERS_MAX: usize = 78;
 
 /// One working buffer: one chunk of the log, see `store::format`.
 pub const WORKING_BUFFER_OCTETS: usize = 64 * KIB;
+
+/// Connections that at one time may receive a large TLS record or a long line. As many as the clients of a burst.
+pub const LARGE_INPUTS_MAX: usize = 64;
+
+/// What such a connection holds beyond the others: the record as it came, in a buffer that doubles (32 KiB instead of
+/// 8), its plaintext (16 KiB instead of 4) and the line (16 KiB instead of 2).
+pub const LARGE_INPUT_OCTETS_MAX: usize = 50 * KIB;
 
 /// Beside its working buffer, a connection that sends may fill one TLS record.
 pub const TLS_SEND_OCTETS_MAX: usize = 18 * KIB;
@@ -37,6 +44,7 @@ pub const TLS_SEND_OCTETS_MAX: usize = 18 * KIB;
 pub const WORST_CASE_OCTETS: usize = BASE_OCTETS
     + CONNECTIONS_MAX * CONNECTION_OCTETS_MAX
     + WORKING_BUFFERS_MAX * (WORKING_BUFFER_OCTETS + TLS_SEND_OCTETS_MAX + SUMMARY_OCTETS_MAX)
+    + LARGE_INPUTS_MAX * LARGE_INPUT_OCTETS_MAX
     + TRANSACTIONS_MAX * RECIPIENTS_OCTETS_MAX
     + INDEX_CACHE_OCTETS
     + BATCH_OCTETS_MAX
@@ -162,6 +170,8 @@ pub const IMAP_REPLY_OCTETS: usize = KIB;
 pub const IMAP_OUTPUT_OCTETS: usize = 16 * KIB;
 /// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
 pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
+/// The same before a client has logged in.
+pub const IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX: u64 = 64 * 1024;
 /// Index rows read at once: 16 KiB of them.
 pub const IMAP_PAGE_ROWS: usize = 256;
 /// Index rows read at once when octets of their messages are sent, and so many messages marked as seen in one commit.
@@ -197,6 +207,8 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The next octets of an APPEND's message must come by then.
 pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// A working buffer must be filled by then: about a hundred octets a second.
+pub const IMAP_CHUNK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// A client must take what is written to it by then.
 pub const IMAP_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// An idling client hears something at least so often: below the five minutes after which many address translators
@@ -320,10 +332,16 @@ pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 pub const INPUT_BUFFER_OCTETS: usize = 16 * KIB;
 /// A connection's input buffer while it waits with nothing received.
 pub const INPUT_BUFFER_IDLE_OCTETS: usize = KIB;
+/// A connection's input buffer when the connection has no room for a large one.
+pub const INPUT_BUFFER_SMALL_OCTETS: usize = 2 * KIB;
 /// Replies gather in so many octets before they are sent, so that one flush is one TLS record and one packet.
-pub const GATHER_OCTETS_MAX: usize = 8 * KIB;
+pub const GATHER_OCTETS_MAX: usize = 4 * KIB;
 /// RFC 8446 5.1: plaintext of one TLS record.
 pub const TLS_RECORD_OCTETS_MAX: usize = 16 * KIB;
+/// Octets that TLS may collect before it gives plaintext when the connection has no room for more.
+pub const TLS_SMALL_OCTETS_MAX: usize = 4 * KIB;
+/// Whoever has room for a large record or line must have sent it by then.
+pub const LARGE_INPUT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Octets that may arrive under TLS without yielding any plaintext: one record of full size with its overhead, and room
 /// for its neighbours. Bounds handshakes and handshake messages, of which a peer could otherwise send 64 KiB.
 pub const TLS_SILENT_OCTETS_MAX: usize = 24 * KIB;
@@ -339,6 +357,8 @@ pub const WORKER_THREADS_MAX: usize = 4;
 pub const BLOCKING_THREADS_MAX: usize = 8;
 /// A thread's stack: address space, of which only what is used counts.
 pub const THREAD_STACK_OCTETS: usize = MIB;
+/// How long the last threads may take to end.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 /// How often the server looks whether its certificate must be renewed.
 pub const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a command waits for a data directory that another process is about to open or to leave.

@@ -154,7 +154,7 @@ fn mutt_sends_and_reads() {
     let config = server.path("muttrc");
     let text = format!(
         "set from=ann@example.org\nset realname=Ann\nset ssl_force_tls=yes\nset ssl_starttls=yes\n\
-         set certificate_file={ca}\nset ssl_usesystemcerts=no\nset smtp_url=\"smtp://ann@example.org@localhost:{smtp}/\"\n\
+         set certificate_file={ca}\nset smtp_url=\"smtp://ann@example.org@localhost:{smtp}/\"\n\
          set smtp_pass=\"{password}\"\nset imap_user=ann@example.org\nset imap_pass=\"{password}\"\n\
          set folder=imaps://localhost:{imaps}/\nset spoolfile=+INBOX\nset record=+Sent\nset copy=yes\n\
          set header_cache=\"\"\nset confirmappend=no\nset quit=yes\nset wait_key=no\nset mail_check=1\nset sleep_time=0\n",
@@ -202,8 +202,8 @@ fn mbsync_synchronises_both_ways() {
     let maildir = server.path("maildir");
     std::fs::create_dir(&maildir).unwrap();
     let text = format!(
-        "IMAPAccount a\nHost localhost\nPort {}\nUser ann@example.org\nPass \"{}\"\nSSLType IMAPS\nCertificateFile {}\n\
-         IMAPStore far\nAccount a\nMaildirStore near\nPath {m}/\nInbox {m}/INBOX\nSubFolders Verbatim\n\
+        "IMAPAccount a\nHost localhost\nPort {}\nUser ann@example.org\nPass \"{}\"\nSSLType IMAPS\nCertificateFile {}\n\n\
+         IMAPStore far\nAccount a\n\nMaildirStore near\nPath {m}/\nInbox {m}/INBOX\nSubFolders Verbatim\n\n\
          Channel c\nFar :far:\nNear :near:\nPatterns *\nCreate Both\nExpunge Both\nSyncState *\n",
         server.port("imaps"),
         Server::password("ann"),
@@ -228,9 +228,9 @@ fn mbsync_synchronises_both_ways() {
     imap.imap("SELECT INBOX");
     imap.imap("STORE 5 +FLAGS (\\Flagged)");
     sync();
-    let flags = imap.imap("FETCH 1:* (FLAGS)").join("\n");
-    assert!(flags.contains("* 4 EXPUNGE") || imap.imap("NOOP").join("\n").contains("EXPUNGE"), "{flags}");
-    assert!(imap.imap("FETCH 1:* (FLAGS)").join("\n").contains("\\Seen"));
+    let changes = imap.imap("NOOP").join("\n");
+    assert!(changes.contains("* 2 EXPUNGE"), "{changes}");
+    assert!(imap.imap("FETCH 1 (FLAGS)").join("\n").contains("\\Seen"));
     assert!(imap.imap("STATUS Drafts (MESSAGES)")[0].contains("MESSAGES 1"));
     let flagged = |folder: &Path| {
         std::fs::read_dir(folder).unwrap().any(|entry| entry.unwrap().file_name().to_str().unwrap().ends_with(":2,F"))

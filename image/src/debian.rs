@@ -21,6 +21,8 @@ pub const TEST_PACKAGES: &[Package] = &[
     Package { name: "libauthen-sasl-perl", proof: "/usr/share/doc/libauthen-sasl-perl" },
     Package { name: "msmtp", proof: "msmtp" },
     Package { name: "mutt", proof: "mutt" },
+    // mutt and mbsync log in through these.
+    Package { name: "libsasl2-modules", proof: "/usr/share/doc/libsasl2-modules" },
     Package { name: "isync", proof: "mbsync" },
     Package { name: "fetchmail", proof: "fetchmail" },
     Package { name: "postfix", proof: "/usr/sbin/postfix" },

@@ -7,7 +7,7 @@
 //!
 //! | mechanism | in the clear | on loopback with `plain_login_on_loopback` | under TLS |
 //! | --- | --- | --- | --- |
-//! | SCRAM-SHA-256-PLUS | - | - | TLS 1.3 |
+//! | SCRAM-SHA-256-PLUS (listed with `list_scram_plus`) | - | - | TLS 1.3 |
 //! | SCRAM-SHA-256 | yes | yes | yes |
 //! | PLAIN, LOGIN, IMAP LOGIN, POP3 USER and PASS | - | yes | yes |
 //! | CRAM-MD5, APOP | with `legacy_logins` | with `legacy_logins` | with `legacy_logins` |

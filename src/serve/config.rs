@@ -43,6 +43,8 @@ pub struct Config {
     pub login_throttle: bool,
     /// May clients on this machine log in without TLS?
     pub plain_login_on_loopback: bool,
+    /// Does SCRAM-SHA-256-PLUS stand in the lists of mechanisms?
+    pub list_scram_plus: bool,
     /// Are APOP and CRAM-MD5 offered?
     pub legacy_logins: bool,
     /// The memory that the server stays under.
@@ -72,6 +74,7 @@ impl Default for Config {
             vrfy: false,
             login_throttle: true,
             plain_login_on_loopback: false,
+            list_scram_plus: false,
             legacy_logins: false,
             memory_ceiling_mib: MEMORY_CEILING_OCTETS >> 20,
             connections_max: CONNECTIONS_MAX,
@@ -249,7 +252,7 @@ mod tests {
             ("\nhost_name = \"[127.0.0.1]\"", "host_name: "),
             ("\nmessage_octets_max = 1", "message_octets_max: 65536 to 268435456, not 1"),
             ("\nmemory_ceiling_mib = 32", "memory_ceiling_mib: 64 to 65536, not 32"),
-            ("\nconnections_max = 1101", "connections_max: 1 to 1100 with 64 MiB of memory, not 1101"),
+            ("\nconnections_max = 1025", "connections_max: 1 to 1024 with 64 MiB of memory, not 1025"),
             ("\ntls_key = \"x\"", "tls_key: needs tls_certificate as well"),
             ("\nrecipient_delimiter = \"a\"", "recipient_delimiter: 'a' cannot"),
             ("\nrecipient_delimiter = \"++\"", "recipient_delimiter is one character"),

@@ -1,17 +1,20 @@
 //! One client's connection: octets in and out, in the clear or under TLS, with deadlines.
 //!
 //! Owns the socket, its TLS state, a bounded input buffer and the octets that gather for the next flush. What bounds
-//! its memory: [`crate::limits::INPUT_BUFFER_OCTETS`] in, [`GATHER_OCTETS_MAX`] out, and one TLS record each way. What
-//! the octets mean is left to the protocol drivers.
+//! its memory: [`crate::limits::INPUT_BUFFER_OCTETS`] in, [`GATHER_OCTETS_MAX`] out, and one TLS record each way; more
+//! than a little in only with [`super::room`]. What the octets mean is left to the protocol drivers.
 
 use super::input::{INPUT_BUFFER_MAX, Input};
 use super::permit::Permit;
 use super::stop::StopSignal;
 use super::tls;
 use super::transport::Transport;
-use crate::limits::{CLOSE_TIMEOUT, GATHER_OCTETS_MAX, TLS_HANDSHAKE_TIMEOUT, TLS_RECORD_OCTETS_MAX};
+use crate::limits::{
+    CLOSE_TIMEOUT, GATHER_OCTETS_MAX, INPUT_BUFFER_SMALL_OCTETS, TLS_HANDSHAKE_TIMEOUT, TLS_RECORD_OCTETS_MAX,
+};
 use crate::status::COUNTERS;
 use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::Poll;
 use core::time::Duration;
 use rustls::ServerConfig;
 use std::io;
@@ -281,7 +284,34 @@ impl Connection {
 
     /// Receives at least one more octet into the input buffer, which is not full.
     async fn receive(&mut self) -> Result<(), ConnectionError> {
-        let octets = self.stream.read(self.input.room(), &mut self.surroundings.stop).await?;
+        let stop = &mut self.surroundings.stop;
+        if self.input.is_large() {
+            // While the client keeps sending, the large buffer is worth its place.
+            if let Some(octets) = at_once(self.stream.read(self.input.room(INPUT_BUFFER_MAX), stop)).await {
+                self.input.filled(octets?);
+                return Ok(());
+            }
+            if self.input.held() < INPUT_BUFFER_SMALL_OCTETS {
+                self.input.shrink();
+                self.stream.transport().map(Transport::small_input);
+            }
+        }
+        let mut octets_max = INPUT_BUFFER_MAX;
+        if !self.input.is_large()
+            && self.input.wanted() > INPUT_BUFFER_SMALL_OCTETS
+            && let Some(transport) = self.stream.transport()
+            && !transport.try_large_input()
+        {
+            if self.input.held() < INPUT_BUFFER_SMALL_OCTETS {
+                octets_max = INPUT_BUFFER_SMALL_OCTETS;
+            } else {
+                tokio::select! {
+                    () = stop.stopped() => return Err(ConnectionError::Stopping),
+                    () = transport.large_input() => {}
+                }
+            }
+        }
+        let octets = self.stream.read(self.input.room(octets_max), stop).await?;
         self.input.filled(octets);
         Ok(())
     }
@@ -381,7 +411,9 @@ impl Connection {
         let Stream::Clear(mut transport) = core::mem::replace(&mut self.stream, Stream::Gone) else {
             return Err(ConnectionError::Closed);
         };
-        transport.plaintext_came();
+        // The buffer is empty: see above.
+        transport.small_input();
+        transport.begin_tls();
         let mut stop = self.surroundings.stop.clone();
         let handshake = within(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(transport));
         let result = tokio::select! {
@@ -412,12 +444,14 @@ impl Connection {
     }
 
     /// Sends what is left and closes in order (TLS close_notify, FIN).
-    pub async fn close(mut self) {
-        if self.flush(CLOSE_TIMEOUT).await.is_err() {
-            return;
-        }
-        // Best effort: the client may be gone already.
-        let _ = within(CLOSE_TIMEOUT, self.stream.end()).await;
+    pub fn close(mut self) -> impl Future<Output = ()> + Send {
+        // Boxed: a session need not keep a place for its end.
+        Box::pin(async move {
+            if self.flush(CLOSE_TIMEOUT).await.is_ok() {
+                // Best effort: the client may be gone already.
+                let _ = within(CLOSE_TIMEOUT, self.stream.end()).await;
+            }
+        })
     }
 }
 
@@ -432,8 +466,18 @@ impl Stream {
             () = stop.stopped() => return Err(ConnectionError::Stopping),
         };
         match octets {
-            Ok(0) | Err(_) => Err(ConnectionError::Closed),
+            Ok(0) => Err(ConnectionError::Closed),
             Ok(octets) => Ok(octets),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(ConnectionError::TimedOut),
+            Err(_) => Err(ConnectionError::Closed),
+        }
+    }
+
+    fn transport(&mut self) -> Option<&mut Transport> {
+        match self {
+            Self::Clear(transport) => Some(transport),
+            Self::Tls(stream) => Some(stream.get_mut().0),
+            Self::Gone => None,
         }
     }
 
@@ -474,19 +518,25 @@ impl Stream {
             Self::Tls(stream) => stream.shutdown().await?,
             Self::Gone => return Ok(()),
         }
-        let transport = match self {
-            Self::Clear(transport) => transport,
-            Self::Tls(stream) => stream.get_mut().0,
-            Self::Gone => return Ok(()),
-        };
+        let Some(transport) = self.transport() else { return Ok(()) };
         if transport.is_memory() {
             return Ok(());
         }
-        transport.plaintext_came();
+        transport.end_tls();
         let mut dropped = [0; 512];
         while transport.read(&mut dropped).await? > 0 {}
         Ok(())
     }
+}
+
+/// What a future gives if it need not wait.
+async fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = core::pin::pin!(future);
+    core::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// An IPv4 client of a socket for both families is an IPv4 client.

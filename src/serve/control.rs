@@ -177,8 +177,9 @@ where
     let octets = encode(&response, CONTROL_ANSWER_OCTETS_MAX)?;
     tokio::time::timeout(CONTROL_TIMEOUT, stream.write_all(&octets)).await??;
     if is_stop {
-        // The end of this connection tells that the server is gone.
-        core::future::pending::<()>().await;
+        // The end of this connection tells that the server is gone: the kernel brings it when the process ends.
+        core::mem::forget(stream.into_std()?);
+        return Ok(());
     }
     // Closing with octets that nobody read would take the answer away from the client.
     stream.shutdown().await?;

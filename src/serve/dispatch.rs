@@ -3,6 +3,7 @@
 use super::connection::{Connection, Surroundings};
 use super::imap::serve_imap;
 use super::permit::Permit;
+use super::pop3::serve_pop3;
 use super::protocol::Protocol;
 use super::services::Services;
 use super::smtp::{SmtpService, serve_smtp};
@@ -56,13 +57,5 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.leave();
-    }
-}
-
-/// Until the POP3 driver is here.
-async fn serve_pop3(mut connection: Connection, _services: Arc<Services>) {
-    let patience = crate::limits::CLOSE_TIMEOUT;
-    if connection.write(b"-ERR [SYS/PERM] POP3 is not served yet\r\n", patience).await.is_ok() {
-        connection.close().await;
     }
 }

@@ -1,9 +1,10 @@
 //! The octets that a connection has received and not yet consumed.
 //!
-//! Owns one buffer. It is small while nothing is going on, doubles up to [`INPUT_BUFFER_MAX`] while the client fills it
-//! faster than it is read, and shrinks again when it is empty. Reading from the socket is left to the connection.
+//! Owns one buffer. It is small while nothing is going on, grows to [`INPUT_BUFFER_MAX`] while the client fills it
+//! faster than it is read, and shrinks again when it is empty. Reading from the socket, and the question whether the
+//! buffer may be a large one, are left to the connection.
 
-use crate::limits::{INPUT_BUFFER_IDLE_OCTETS, INPUT_BUFFER_OCTETS};
+use crate::limits::{INPUT_BUFFER_IDLE_OCTETS, INPUT_BUFFER_OCTETS, INPUT_BUFFER_SMALL_OCTETS};
 
 /// A line of [`INPUT_BUFFER_OCTETS`] and its CRLF.
 pub const INPUT_BUFFER_MAX: usize = INPUT_BUFFER_OCTETS + 2;
@@ -66,18 +67,39 @@ impl Input {
         *self = Self::new();
     }
 
-    /// Room to fill, at least one octet unless the buffer [is full](Input::is_full). Moves, grows and shrinks as needed.
-    pub fn room(&mut self) -> &mut [u8] {
-        let held = self.held();
-        let mut wanted = self.capacity();
-        if held >= wanted || (self.hungry && self.end >= wanted) {
-            wanted = wanted.saturating_mul(2);
+    /// How large the buffer would like to be for what is held and what seems to come.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        let (held, capacity) = (self.held(), self.capacity());
+        let wanted = if held >= capacity || (self.hungry && self.end >= capacity) {
+            if capacity < INPUT_BUFFER_SMALL_OCTETS { INPUT_BUFFER_SMALL_OCTETS } else { INPUT_BUFFER_MAX }
         } else if held == 0 && !self.hungry {
-            wanted = INPUT_BUFFER_IDLE_OCTETS;
-        }
+            INPUT_BUFFER_IDLE_OCTETS
+        } else {
+            capacity
+        };
+        wanted.clamp(INPUT_BUFFER_IDLE_OCTETS, INPUT_BUFFER_MAX)
+    }
+
+    /// Is the buffer larger than any connection may have at any time?
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.capacity() > INPUT_BUFFER_SMALL_OCTETS
+    }
+
+    /// Room to fill in a buffer of at most `octets_max` octets, or as many as are held: at least one octet if that is more
+    /// than are held.
+    pub fn room(&mut self, octets_max: usize) -> &mut [u8] {
+        let wanted = self.wanted().min(octets_max).max(self.held());
         self.hungry = false;
-        self.resize(wanted.clamp(INPUT_BUFFER_IDLE_OCTETS, INPUT_BUFFER_MAX));
+        self.resize(wanted);
         self.octets.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Makes the buffer a small one. What is held fits into that.
+    pub fn shrink(&mut self) {
+        self.hungry = false;
+        self.resize(INPUT_BUFFER_SMALL_OCTETS.max(self.held()));
     }
 
     /// The first `octets` of [`Input::room`] have been filled.
@@ -114,18 +136,18 @@ mod tests {
         let mut input = Input::new();
         assert_eq!(input.capacity(), 0);
         while !input.is_full() {
-            let room = input.room();
+            let room = input.room(INPUT_BUFFER_MAX);
             room.fill(7);
             let octets = room.len();
             input.filled(octets);
         }
         assert_eq!(input.held(), INPUT_BUFFER_MAX);
-        assert!(input.room().is_empty());
+        assert!(input.room(INPUT_BUFFER_MAX).is_empty());
         input.consume(INPUT_BUFFER_MAX);
-        input.room();
+        input.room(INPUT_BUFFER_MAX);
         input.filled(1);
         input.consume(1);
-        input.room();
+        input.room(INPUT_BUFFER_MAX);
         assert_eq!(input.capacity(), INPUT_BUFFER_IDLE_OCTETS);
     }
 
@@ -136,7 +158,7 @@ mod tests {
             let mut model = std::collections::VecDeque::new();
             let mut next = 0_u8;
             for (fill, consume) in steps {
-                let room = input.room();
+                let room = input.room(INPUT_BUFFER_MAX);
                 let fill = fill.min(room.len());
                 for octet in &mut room[..fill] {
                     *octet = next;
@@ -145,7 +167,7 @@ mod tests {
                 }
                 input.filled(fill);
                 prop_assert!(input.capacity() <= INPUT_BUFFER_MAX);
-                prop_assert!(input.is_full() || !input.room().is_empty());
+                prop_assert!(input.is_full() || !input.room(INPUT_BUFFER_MAX).is_empty());
                 let consume = consume.min(input.held());
                 let taken = input.take(consume).to_vec();
                 prop_assert_eq!(taken, model.drain(..consume).collect::<Vec<_>>());

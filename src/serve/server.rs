@@ -18,9 +18,11 @@ use super::services::Services;
 use super::stop::{StopSignal, Stopper};
 use super::{control, dispatch, process, tls};
 use crate::account::{self, Accounts};
-use crate::limits::{BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, THREAD_STACK_OCTETS, WORKER_THREADS_MAX};
+use crate::limits::{
+    BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS, WORKER_THREADS_MAX,
+};
 use crate::status::{COUNTERS, LogRing, log_ring};
-use crate::store::{self, FileMedium, Store};
+use crate::store::{self, FileMedium, OpenReport, Store};
 use core::time::Duration;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,18 +55,29 @@ pub enum StoreUse {
 ///
 /// # Errors
 /// [`Failure`] as the store says.
-pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Store, Accounts), Failure> {
+pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Store, Accounts, OpenReport), Failure> {
     let options = store_options(config, r#use);
     let medium = FileMedium::open(&data.join("store"))?;
     let (store, report) = Store::open(Arc::new(medium), options)?;
-    log::info!("store: {report:?}");
+    note_opening(&report);
     let options = account::Options {
         recipient_delimiter: config.recipient_delimiter,
         legacy_logins: config.legacy_logins,
         ..account::Options::default()
     };
     let accounts = Accounts::new(store.clone(), options);
-    Ok((store, accounts))
+    Ok((store, accounts, report))
+}
+
+fn note_opening(report: &OpenReport) {
+    if let Some(why) = &report.rebuilt {
+        log::warn!("store: the index was made anew from the whole log: {why}");
+    }
+    let (segments, replayed) = (report.segments, report.replayed_octets);
+    log::info!("store: {segments} segments, {replayed} octets read since the last checkpoint");
+    if report.damage_count > 0 {
+        log::error!("store: {} places are damaged; what is not is served", report.damage_count);
+    }
 }
 
 fn store_options(config: &Config, r#use: StoreUse) -> store::Options {
@@ -92,14 +105,16 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let log = log_ring::start(config.log_level).map_err(|error| Failure::Failed(error.to_string()))?;
     note_panics();
     let runtime = runtime()?;
-    let (store, accounts) = open_store(&data, &config, StoreUse::Serve)?;
-    let start = Start { started, data, config, log, accounts, listen: options.listen.clone() };
+    let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
+    let listen = options.listen.clone();
+    let start = Start { started, data, config, log, accounts, damage: report.damage_count, listen };
     let result = runtime.block_on(start.serve(store.clone()));
-    // Sessions that have not ended are dropped where they wait; what was acknowledged is on the card.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    store.close()?;
+    // Sessions that have not ended hear that the store is closed, or are dropped where they wait. What was acknowledged
+    // is on the card.
+    let closed = store.close();
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     log::info!("stopped");
-    result
+    result.and(closed.map_err(Failure::from))
 }
 
 fn runtime() -> Result<Runtime, Failure> {
@@ -128,16 +143,12 @@ struct Start {
     config: Arc<Config>,
     log: LogRing,
     accounts: Accounts,
+    damage: u64,
     listen: Vec<ListenAddress>,
 }
 
 impl Start {
     async fn serve(self, store: Store) -> Result<(), Failure> {
-        // Hashing the first password takes a while: it runs beside the rest.
-        let first = tokio::task::spawn_blocking({
-            let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
-            move || first_account(&accounts, &host_name)
-        });
         let machine = process::machine_name();
         let certificate = Arc::new(Certificate::open(&self.data, &self.config, &machine, process::now())?);
         let tls = tls::server_config(Arc::<Certificate>::clone(&certificate))
@@ -157,6 +168,7 @@ impl Start {
             permits: permits.clone(),
             listeners: places(&listeners),
             data: self.data.clone(),
+            damage: self.damage,
             started: self.started,
         });
         write_whole(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes(), PRIVATE)?;
@@ -178,6 +190,11 @@ impl Start {
         })));
         drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), stop.clone())));
 
+        // Only now that nothing can go wrong any more: the password is shown once. Hashing it keeps no listener waiting.
+        let first = tokio::task::spawn_blocking({
+            let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
+            move || first_account(&accounts, &host_name)
+        });
         let first = first.await.map_err(|error| Failure::Failed(error.to_string()))??;
         let accounts = self.accounts.clone();
         let administrator = services.store.read(move |_| accounts.administrator()).await?;
@@ -235,7 +252,7 @@ fn bind(wanted: Vec<ListenAddress>) -> Result<Vec<Listener>, Failure> {
 /// Prints the table and `ready`. That nobody reads it must not stop the server.
 fn announce(banner: &Banner<'_>) {
     let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{banner}ready\n");
+    let _ = writeln!(out, "{banner}ready");
     let _ = out.flush();
 }
 

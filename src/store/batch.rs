@@ -9,7 +9,7 @@ use super::format::{
     BATCH_HEADER_OCTETS, BatchHeader, RECORD_HEADER_OCTETS, RecordKind, Records, blocks, encode_record_header,
 };
 use super::width::{narrow, size};
-use super::{Extent, LogPosition};
+use super::{Error, Extent, LogPosition};
 
 /// The batch that is being filled.
 pub(super) struct Batch {
@@ -121,6 +121,12 @@ impl Batch {
         }
         let crc = encoded.last_chunk().map_or(0, |crc| u32::from_le_bytes(*crc));
         (self.buffer.get(..end).unwrap_or(&[]), crc)
+    }
+
+    /// The buffer, for records of this length to be read into: what was in it is gone.
+    pub(super) fn lend(&mut self, octets: usize) -> Result<&mut [u8], Error> {
+        self.begin(self.at, 0);
+        self.buffer.get_mut(..octets).ok_or_else(|| Error::Damaged("a batch that is too large".to_owned()))
     }
 
     /// Its events and where they stand.

@@ -42,23 +42,21 @@ pub(super) fn discover(medium: &dyn Medium, now: i64, report: &mut OpenReport) -
     };
     let mut names = medium.list()?;
     names.sort_unstable();
-    let mut empty = Vec::new();
+    let mut headless = Vec::new();
     for name in names {
         match parse_name(&name) {
             Named::Segment(number) => {
                 found.number_next = found.number_next.max(number.saturating_add(1));
-                found.segment(medium, name, number, now, report, &mut empty)?;
+                if let Some(invalid) = found.segment(medium, &name, number, now, report)? {
+                    headless.push((name, number, invalid));
+                }
             }
             Named::Unfinished => found.leftovers.push(name),
             Named::Other => {}
         }
     }
-    // Spares are told from files that were not finished by their size, which the header says.
-    for (number, octets) in empty {
-        match found.header {
-            Some(header) if u64::from(header.segment_octets) == octets => found.spares.push_back(number),
-            _ => found.leftovers.push(segment_name(number)),
-        }
+    for (name, number, invalid) in headless {
+        found.headless(medium, name, number, invalid, report)?;
     }
     Ok(found)
 }
@@ -78,35 +76,22 @@ fn store_header(medium: &dyn Medium, report: &mut OpenReport) -> Result<Option<S
 }
 
 impl Discovered {
+    /// Looks at a segment file's header; gives what is wrong with it.
     fn segment(
         &mut self,
         medium: &dyn Medium,
-        name: String,
+        name: &str,
         number: u32,
         now: i64,
         report: &mut OpenReport,
-        empty: &mut Vec<(u32, u64)>,
-    ) -> Result<(), Error> {
-        let Some(file) = medium.open(&name)? else { return Ok(()) };
-        let octets = file.octets()?;
+    ) -> Result<Option<Invalid>, Error> {
+        let Some(file) = medium.open(name)? else { return Ok(None) };
         let mut head = [0; HEADER_OCTETS];
         let read = file.read_at(0, &mut head)?;
         let header = match SegmentHeader::decode(head.get(..read).unwrap_or(&head)) {
             Ok(header) => header,
             Err(Invalid::Version(version)) => return Err(Error::Version(version)),
-            // Not a whole header's worth of octets, or zeros: no batch was ever acknowledged in here.
-            Err(Invalid::Zero | Invalid::Short) if read < HEADER_OCTETS || head.iter().all(|&octet| octet == 0) => {
-                empty.push((number, octets));
-                return Ok(());
-            }
-            Err(invalid) => {
-                report.damaged(format!("header of {name}: {invalid}"));
-                match self.header.map(|store| header_of_batches(&*file, store)).transpose()?.flatten() {
-                    Some(header) => header,
-                    // Left alone: it may hold mail, and it may be torn from the beginning.
-                    None => return Ok(()),
-                }
-            }
+            Err(invalid) => return Ok(Some(invalid)),
         };
         let store =
             *self.header.get_or_insert(StoreHeader { id: header.store, segment_octets: header.octets, made_at: now });
@@ -117,29 +102,60 @@ impl Discovered {
         } else {
             self.live.insert(header.serial, (header, number));
         }
+        Ok(None)
+    }
+
+    /// A file without a whole header: a spare, one that was not finished, or a segment whose header is damaged.
+    fn headless(
+        &mut self,
+        medium: &dyn Medium,
+        name: String,
+        number: u32,
+        invalid: Invalid,
+        report: &mut OpenReport,
+    ) -> Result<(), Error> {
+        let (Some(file), Some(store)) = (medium.open(&name)?, self.header) else {
+            // No segment has a header: there is no log.
+            self.leftovers.push(name);
+            return Ok(());
+        };
+        if let Some(header) = self.header_of_batches(&*file, store)? {
+            report.damaged(format!("header of {name}: {invalid}; its first batch says what it was"));
+            self.live.insert(header.serial, (header, number));
+        } else if !matches!(invalid, Invalid::Zero | Invalid::Short) {
+            // Left alone: it may hold mail, or be torn from the beginning.
+            report.damaged(format!("header of {name}: {invalid}"));
+        } else if file.octets()? == u64::from(store.segment_octets) {
+            self.spares.push_back(number);
+        } else {
+            self.leftovers.push(name);
+        }
         Ok(())
     }
-}
 
-/// What a damaged segment header must have said, told from the first batch, if the second one says that it was durable:
-/// then the header was durable too. Otherwise the header may be what a power cut has torn, and the batch stale.
-fn header_of_batches(file: &dyn MediumFile, store: StoreHeader) -> Result<Option<SegmentHeader>, Error> {
-    let batch_at = |offset: usize| -> Result<Option<BatchHeader>, Error> {
-        let mut head = [0; BATCH_HEADER_OCTETS];
-        let read = file.read_at(wide(offset), &mut head)?;
-        let decoded = BatchHeader::decode(head.get(..read).unwrap_or(&head));
-        Ok(decoded.ok().map(|(batch, _)| batch).filter(|batch| batch.store_tag == store.id.tag()))
-    };
-    let Some(first) = batch_at(BLOCK_OCTETS)? else { return Ok(None) };
-    let second = BLOCK_OCTETS.saturating_add(blocks(BATCH_HEADER_OCTETS.saturating_add(size(first.payload_octets))));
-    let proved =
-        batch_at(second)?.is_some_and(|batch| batch.segment == first.segment && batch.durable > first.sequence);
-    Ok(proved.then_some(SegmentHeader {
-        serial: first.segment,
-        store: store.id,
-        octets: store.segment_octets,
-        chain: first.chain,
-        sequence: first.sequence,
-        nonce: first.nonce,
-    }))
+    /// What a damaged segment header must have said, told from the first batch, if that was durable: if the second batch
+    /// says so, or if there is a later segment. Otherwise the header may be what a power cut has torn, and the batch
+    /// stale.
+    fn header_of_batches(&self, file: &dyn MediumFile, store: StoreHeader) -> Result<Option<SegmentHeader>, Error> {
+        let batch_at = |offset: usize| -> Result<Option<BatchHeader>, Error> {
+            let mut head = [0; BATCH_HEADER_OCTETS];
+            let read = file.read_at(wide(offset), &mut head)?;
+            let decoded = BatchHeader::decode(head.get(..read).unwrap_or(&head));
+            Ok(decoded.ok().map(|(batch, _)| batch).filter(|batch| batch.store_tag == store.id.tag()))
+        };
+        let Some(first) = batch_at(BLOCK_OCTETS)? else { return Ok(None) };
+        let second =
+            BLOCK_OCTETS.saturating_add(blocks(BATCH_HEADER_OCTETS.saturating_add(size(first.payload_octets))));
+        let second = batch_at(second)?.filter(|second| second.segment == first.segment);
+        let durable = second.is_some_and(|second| second.durable > first.sequence)
+            || self.live.values().any(|(later, _)| later.serial > first.segment && later.sequence > first.sequence);
+        Ok((durable && !self.live.contains_key(&first.segment)).then_some(SegmentHeader {
+            serial: first.segment,
+            store: store.id,
+            octets: store.segment_octets,
+            chain: first.chain,
+            sequence: first.sequence,
+            nonce: first.nonce,
+        }))
+    }
 }

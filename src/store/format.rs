@@ -46,7 +46,8 @@
 //! | 56 | 4 | zero |
 //! | 60 | 4 | CRC32C of octets 0 to 59 |
 //!
-//! A file whose header block begins with 64 zero octets is spare. The segment before is durable before the header of
+//! A file whose header is 64 zero octets is spare, unless its first batch is known to have been durable: then its header
+//! is damaged, and the first batch says what stood there. The segment before is durable before the header of
 //! the next one is written: whoever sees the next header knows that every batch before it was whole.
 //!
 //! # Batch, version 1
@@ -118,7 +119,7 @@
 //! both are replayed. To empty a segment: chunks and summaries of living blobs are copied to the end and named by a new
 //! `BlobAdded`; living state that was stated there is stated again (`MessageAdded` with its present modseq and flags,
 //! `Expunged` for as long as VANISHED is kept, ...); when these are durable and a checkpoint covers them, the file's
-//! header is zeroed, which makes it a spare. Segments are read in the order of their serials, and a missing serial is
+//! first two blocks are zeroed, which makes it a spare. Segments are read in the order of their serials, and a missing serial is
 //! not damage once a `Compacted` event (a variant to be added) names it.
 
 mod batch;

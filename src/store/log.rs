@@ -109,12 +109,11 @@ impl Log {
         Ok(())
     }
 
-    /// Writes the batch; one that commits is durable when this returns.
+    /// Writes the batch. It is durable after [`Log::sync`].
     pub(super) fn write(&mut self, batch: &mut Batch) -> Result<(), Error> {
         let Some(tail) = self.tail.as_mut().filter(|_| !self.failed) else { return Err(Error::ReadOnly) };
-        let commits = batch.commits();
         let header = BatchHeader {
-            kind: if commits { BatchKind::Commit } else { BatchKind::Spill },
+            kind: if batch.commits() { BatchKind::Commit } else { BatchKind::Spill },
             first: self.first,
             payload_octets: 0,
             segment: tail.serial,
@@ -138,7 +137,7 @@ impl Log {
         self.counters.batches.add(1);
         self.failed = false;
         self.segments.note_busy();
-        if commits { self.sync() } else { Ok(()) }
+        Ok(())
     }
 
     /// Makes every batch durable.

@@ -42,7 +42,7 @@ impl Default for Options {
             segment_octets: 16 << 20,
             spares: 16,
             spares_low: 2,
-            reserve_octets: 96 << 20,
+            reserve_octets: 64 << 20,
             checkpoint_octets: 16 << 20,
             index_cache_octets: INDEX_CACHE_OCTETS,
             queue_max: LOG_QUEUE_MAX,

@@ -16,7 +16,8 @@ use super::shared::Shared;
 use super::width::wide;
 use super::writer::Writer;
 use super::{
-    BlobId, Change, Error, MailboxId, MailboxRow, MessageRow, Owner, Receipt, Spool, Transaction, Usage, WorkingBuffer,
+    BlobId, Change, DirectoryEntry, Error, MailboxId, MailboxRow, MessageRow, Owner, Receipt, Spool, Transaction,
+    Usage, WorkingBuffer,
 };
 use crate::mail::Uid;
 use core::fmt;
@@ -220,7 +221,7 @@ impl Store {
         prefix: &[u8],
         after: Option<&[u8]>,
         max: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    ) -> Result<Vec<DirectoryEntry>, Error> {
         self.index(|index| index.directory_range(prefix, after, max))
     }
 

@@ -81,6 +81,9 @@ pub struct MessageRow {
     pub blob: BlobId,
 }
 
+/// Key and value of a directory entry.
+pub type DirectoryEntry = (Vec<u8>, Vec<u8>);
+
 /// What an account uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {

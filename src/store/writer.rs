@@ -1,11 +1,11 @@
-//! The one thread that writes: takes what waits, lays it out in one batch, writes it, syncs it, answers.
+//! The one thread that writes: takes what waits, lays it out in batches, writes them, syncs once, answers.
 //!
-//! Owns the log's end and the batch buffer. While one batch is on its way to the card the next one gathers in the
-//! queue, so batches are as large as the load makes them. Nobody sees a change before it is durable. After a failed
-//! write or sync everything is refused until the store is opened again.
+//! Owns the log's end and the batch buffer. While one group of batches is on its way to the card the next one gathers in
+//! the queue, so groups are as large as the load makes them; most of the time a group is one batch. Nobody sees a change
+//! before it is durable. After a failed write or sync everything is refused until the store is opened again.
 
 use super::batch::Batch;
-use super::format::RecordKind;
+use super::format::{RecordKind, Records};
 use super::log::Log;
 use super::medium::MediumLock;
 use super::overlay::Overlay;
@@ -14,8 +14,13 @@ use super::queue::{Reply, Request};
 use super::recovery::apply;
 use super::segments::Begin;
 use super::shared::Shared;
-use super::{Error, Receipt, Spool, Transaction};
+use super::width::wide;
+use super::{Error, LogPosition, Receipt, Spool, Transaction};
+use crate::limits::{WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX};
 use std::sync::Arc;
+
+/// Octets that are written before a sync, at most: all that can be in working buffers at one time.
+const GROUP_OCTETS_MAX: usize = WORKING_BUFFERS_MAX * WORKING_BUFFER_OCTETS;
 
 /// The writer of a store.
 pub(super) struct Writer {
@@ -24,8 +29,13 @@ pub(super) struct Writer {
     batch: Batch,
     /// The batch has its place.
     begun: bool,
+    /// What the group has changed.
     overlay: Overlay,
     answers: Vec<Answer>,
+    /// Batches of the group that are written: where their records stand, and how many octets they have.
+    written: Vec<(LogPosition, usize)>,
+    /// Octets of the log when the group began.
+    group_at: u64,
     /// What must wait for the next batch.
     carry: Option<Request>,
     /// Octets written when the last checkpoint was made.
@@ -37,9 +47,11 @@ pub(super) struct Writer {
     _lock: Box<dyn MediumLock>,
 }
 
-/// What is to be said once the batch is written, or durable if it commits.
+/// What is to be said.
 enum Answer {
+    /// Once all is durable.
     Receipt(Reply<Receipt>, Receipt),
+    /// Once all is written.
     Spool(Reply<Spool>, Spool),
 }
 
@@ -50,6 +62,16 @@ impl Answer {
             Self::Spool(reply, spool) => reply(outcome.map(|()| spool)),
         }
     }
+}
+
+/// What became of a request.
+enum Taken {
+    /// It is in the batch, or answered.
+    Done,
+    /// It does not fit into this batch.
+    NoRoom(Request),
+    /// It must wait until the group is durable.
+    Conflict(Request),
 }
 
 impl Writer {
@@ -68,6 +90,8 @@ impl Writer {
             begun: false,
             overlay: Overlay::default(),
             answers: Vec::new(),
+            written: Vec::new(),
+            group_at: 0,
             carry: None,
             checkpoint_at: 0,
             tail_octets,
@@ -86,21 +110,33 @@ impl Writer {
         self.checkpoint()
     }
 
-    /// Writes one batch of what waits. `false` if nothing is left to do.
+    /// Writes one group of what waits. `false` if nothing is left to do.
     pub(super) fn round(&mut self) -> bool {
         self.look_at_room();
+        self.group_at = self.shared.counters.log_octets.get();
         while let Some(request) = self.carry.take().or_else(|| self.shared.queue.pop()) {
             if self.shared.is_read_only() {
                 request.refuse(Error::ReadOnly);
                 continue;
             }
-            self.carry = self.take(request);
+            match self.take(request) {
+                Taken::Done => {}
+                Taken::Conflict(request) => {
+                    self.carry = Some(request);
+                    break;
+                }
+                Taken::NoRoom(request) => {
+                    self.carry = Some(request);
+                    self.write();
+                }
+            }
             // What changes nothing fills no batch; it is answered in time all the same.
-            if self.carry.is_some() || self.answers.len() >= self.shared.options.queue_max {
+            let octets = self.shared.counters.log_octets.get().saturating_sub(self.group_at);
+            if octets >= wide(GROUP_OCTETS_MAX) || self.answers.len() >= self.shared.options.queue_max {
                 break;
             }
         }
-        self.flush();
+        self.finish();
         self.checkpoint_if_due();
         self.carry.is_some() || self.shared.queue.len() > 0
     }
@@ -130,24 +166,29 @@ impl Writer {
         }
     }
 
-    /// Takes a request into the batch, or answers it; gives it back if it must wait for the next batch.
-    fn take(&mut self, request: Request) -> Option<Request> {
+    /// Takes a request into the batch, or answers it.
+    fn take(&mut self, request: Request) -> Taken {
         match request {
             Request::Transaction(transaction, reply) => self.transact(transaction, reply),
             Request::Spill(spool, reply) => self.spill(spool, reply),
-            Request::Checkpoint(_) if !self.answers.is_empty() => Some(request),
+            Request::Checkpoint(_) if !self.is_idle() => Taken::Conflict(request),
             Request::Checkpoint(reply) => {
                 reply(self.checkpoint());
-                None
+                Taken::Done
             }
         }
     }
 
-    fn transact(&mut self, transaction: Box<Transaction>, reply: Reply<Receipt>) -> Option<Request> {
+    /// Is nothing on its way?
+    fn is_idle(&self) -> bool {
+        self.answers.is_empty() && self.batch.is_empty() && self.written.is_empty()
+    }
+
+    fn transact(&mut self, transaction: Box<Transaction>, reply: Reply<Receipt>) -> Taken {
         loop {
             if let Err(error) = self.place() {
                 Request::Transaction(transaction, reply).refuse(error);
-                return None;
+                return Taken::Done;
             }
             let mark = self.batch.mark();
             let (planned, draft) = self.plan(&transaction);
@@ -158,23 +199,23 @@ impl Writer {
                     }
                     self.overlay.merge(draft);
                     self.answers.push(Answer::Receipt(reply, receipt));
-                    return None;
+                    return Taken::Done;
                 }
                 Err(refusal) => refusal,
             };
             self.batch.back_to(mark);
             let error = match refusal {
                 Refusal::Error(error) => error,
-                Refusal::Conflict => return Some(Request::Transaction(transaction, reply)),
+                Refusal::Conflict => return Taken::Conflict(Request::Transaction(transaction, reply)),
                 Refusal::NoRoom => match self.make_room() {
-                    Room::NextBatch => return Some(Request::Transaction(transaction, reply)),
+                    Room::NextBatch => return Taken::NoRoom(Request::Transaction(transaction, reply)),
                     Room::Made => continue,
                     Room::None(error) => error,
                 },
             };
             self.shared.counters.refused.add(1);
             Request::Transaction(transaction, reply).refuse(error);
-            return None;
+            return Taken::Done;
         }
     }
 
@@ -192,20 +233,20 @@ impl Writer {
     }
 
     /// Writes the chunk that fills a spool, so that more can be pushed.
-    fn spill(&mut self, mut spool: Spool, reply: Reply<Spool>) -> Option<Request> {
+    fn spill(&mut self, mut spool: Spool, reply: Reply<Spool>) -> Taken {
         if self.full {
             Request::Spill(spool, reply).refuse(Error::Full);
-            return None;
+            return Taken::Done;
         }
         loop {
             if let Err(error) = self.place() {
                 Request::Spill(spool, reply).refuse(error);
-                return None;
+                return Taken::Done;
             }
             let chunk = spool.buffer.as_slice().get(..spool.filled).unwrap_or(&[]);
             if chunk.is_empty() {
                 self.answers.push(Answer::Spool(reply, spool));
-                return None;
+                return Taken::Done;
             }
             match self.batch.record(RecordKind::Chunk, chunk) {
                 Ok(extent) => {
@@ -213,14 +254,14 @@ impl Writer {
                     spool.filled = 0;
                     self.shared.counters.spilled.add(1);
                     self.answers.push(Answer::Spool(reply, spool));
-                    return None;
+                    return Taken::Done;
                 }
                 Err(super::batch::NoRoom) => match self.make_room() {
-                    Room::NextBatch => return Some(Request::Spill(spool, reply)),
+                    Room::NextBatch => return Taken::NoRoom(Request::Spill(spool, reply)),
                     Room::Made => {}
                     Room::None(error) => {
                         Request::Spill(spool, reply).refuse(error);
-                        return None;
+                        return Taken::Done;
                     }
                 },
             }
@@ -254,7 +295,7 @@ impl Writer {
 
     /// What came last did not fit.
     fn make_room(&mut self) -> Room {
-        if !self.batch.is_empty() || !self.answers.is_empty() {
+        if !self.batch.is_empty() {
             return Room::NextBatch;
         }
         if self.log.at_begin() {
@@ -267,12 +308,35 @@ impl Writer {
         }
     }
 
-    /// Writes the batch, shows what it changed, and answers.
-    fn flush(&mut self) {
-        self.begun = false;
+    /// Writes the batch, not synced. Whoever waits to spill more can go on.
+    fn write(&mut self) {
+        if !core::mem::take(&mut self.begun) || self.batch.is_empty() {
+            return;
+        }
+        let (at, records) = self.batch.records();
+        let octets = records.octets();
+        let outcome = self.log.write(&mut self.batch);
+        match &outcome {
+            Ok(()) if self.batch.commits() => self.written.push((at, octets)),
+            Ok(()) => {}
+            Err(error) => self.fail(error),
+        }
+        for answer in self.answers.extract_if(.., |answer| matches!(answer, Answer::Spool(..))) {
+            answer.give(outcome.clone().map_err(|_| Error::ReadOnly));
+        }
+    }
+
+    /// Writes what is left of the group, makes it durable, shows what it changed, and answers.
+    fn finish(&mut self) {
+        self.write();
         let overlay = core::mem::take(&mut self.overlay);
         let answers = core::mem::take(&mut self.answers);
-        let outcome = if self.batch.is_empty() { Ok(()) } else { self.write() };
+        let written = core::mem::take(&mut self.written);
+        let outcome = match written.split_last() {
+            _ if self.shared.is_read_only() => Err(Error::ReadOnly),
+            None => Ok(()),
+            Some((last, before)) => self.log.sync().and_then(|()| self.show(before, *last)),
+        };
         if let Err(error) = &outcome {
             self.fail(error);
         }
@@ -289,17 +353,29 @@ impl Writer {
         }
     }
 
-    fn write(&mut self) -> Result<(), Error> {
-        self.log.write(&mut self.batch)?;
-        if self.batch.commits() {
-            let (at, records) = self.batch.records();
-            apply(&mut self.shared.index(), at, records, None)?;
+    /// Takes the events of a group's batches into the index. The last batch with any is still in the buffer, unless a
+    /// spill came after it.
+    fn show(&mut self, before: &[(LogPosition, usize)], last: (LogPosition, usize)) -> Result<(), Error> {
+        let mut index = self.shared.index();
+        let (held, records) = self.batch.records();
+        // With others before it, the buffer is needed for these.
+        if held == last.0 && before.is_empty() {
+            return apply(&mut index, held, records, None);
+        }
+        for (at, octets) in before.iter().chain([&last]) {
+            let file = self.shared.segments.file(at.segment)?;
+            let payload = self.batch.lend(*octets)?;
+            file.read_exact_at(at.offset.into(), payload)?;
+            apply(&mut index, *at, Records::new(payload), None)?;
         }
         Ok(())
     }
 
     /// Nothing more is written.
     fn fail(&self, error: &Error) {
+        if self.shared.is_read_only() {
+            return;
+        }
         log::error!("store: read-only until the next start: {error}");
         self.shared.set_read_only();
     }

@@ -147,7 +147,7 @@ impl Server {
 
     /// The authority that clients must trust.
     pub fn ca(&self) -> PathBuf {
-        self.data().join("ca.pem")
+        self.data().join("tls").join("ca.pem")
     }
 
     /// What the server logged.

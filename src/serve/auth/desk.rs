@@ -109,7 +109,7 @@ impl Desk<'_> {
         })?;
         // CRAM-MD5's timestamp need not be right, only the nonce new.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Ok(Context { nonce, binding: AuthState::binding(self.peer), host: self.state.host(), unix })
+        Ok(Context { nonce, binding: self.state.binding(self.peer), host: self.state.host(), unix })
     }
 
     async fn candidate(&self, user: &str) -> Result<Candidate, AuthError> {

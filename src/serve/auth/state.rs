@@ -19,6 +19,7 @@ pub struct AuthState {
     waiting: AtomicUsize,
     plain_on_loopback: bool,
     legacy: bool,
+    list_plus: bool,
     host: String,
 }
 
@@ -33,6 +34,7 @@ impl AuthState {
             waiting: AtomicUsize::new(0),
             plain_on_loopback: config.plain_login_on_loopback,
             legacy: config.legacy_logins,
+            list_plus: config.list_scram_plus,
             host: config.host_name.clone(),
         }
     }
@@ -61,24 +63,30 @@ impl AuthState {
 
     /// RFC 9266 2: under TLS 1.2 the exporter binds only with the extended master secret, and clients of that age know
     /// only bindings that are not offered here. So -PLUS is for TLS 1.3.
-    pub(super) fn binding(peer: &PeerInfo) -> Binding {
+    pub(super) fn binding(&self, peer: &PeerInfo) -> Binding {
         match &peer.tls {
-            Some(TlsInfo { version: "TLSv1.3", exporter: Some(exporter), .. }) => Binding::TlsExporter(*exporter),
+            Some(TlsInfo { version: "TLSv1.3", exporter: Some(exporter), .. }) if self.list_plus => {
+                Binding::TlsExporter(*exporter)
+            }
+            Some(TlsInfo { version: "TLSv1.3", exporter: Some(exporter), .. }) => Binding::Unlisted(*exporter),
             Some(_) | None => Binding::None,
         }
     }
 
     pub(super) fn offers(&self, mechanism: Mechanism, peer: &PeerInfo) -> bool {
         match mechanism {
-            Mechanism::ScramSha256Plus => Self::binding(peer) != Binding::None,
+            Mechanism::ScramSha256Plus => self.binding(peer) != Binding::None,
             Mechanism::ScramSha256 => true,
             Mechanism::Plain | Mechanism::Login => self.allows_passwords(peer),
             Mechanism::CramMd5 => self.legacy,
         }
     }
 
+    /// What to advertise. Mail programs whose library knows -PLUS but which do not hand it the binding (mutt 2.2 with
+    /// GNU SASL, for one) choose it from the list, fail and try nothing else: so it is listed only when asked for.
     pub(super) fn mechanisms(&self, peer: &PeerInfo) -> heapless::Vec<&'static str, 8> {
-        Mechanism::ALL.into_iter().filter(|one| self.offers(*one, peer)).map(Mechanism::name).collect()
+        let listed = |one: &Mechanism| *one != Mechanism::ScramSha256Plus || self.list_plus;
+        Mechanism::ALL.into_iter().filter(listed).filter(|one| self.offers(*one, peer)).map(Mechanism::name).collect()
     }
 
     /// Waits for a turn to hash. `None`: too many wait already.

@@ -158,7 +158,9 @@ async fn passwords_cross_only_under_tls_or_where_it_is_allowed() {
 async fn mechanisms_depend_on_the_connection() {
     let house = House::new(&Config::default());
     let names = |house: &House, peer: &PeerInfo| house.state.mechanisms(peer).join(" ");
-    assert_eq!(names(&house, &tls("203.0.113.7")), "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
+    assert_eq!(names(&house, &tls("203.0.113.7")), "SCRAM-SHA-256 PLAIN LOGIN");
+    let listed = House::new(&Config { list_scram_plus: true, ..Config::default() });
+    assert_eq!(names(&listed, &tls("203.0.113.7")), "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN");
     assert_eq!(names(&house, &clear("203.0.113.7")), "SCRAM-SHA-256");
     let mut old = tls("203.0.113.7");
     old.tls.as_mut().unwrap().version = "TLSv1.2";
@@ -205,6 +207,10 @@ async fn scram_logs_in_with_and_without_channel_binding() {
         assert!(house.desk(&peer).authenticate(mechanism, None, &mut client).await.is_ok(), "without initial response");
     }
     let peer = tls("203.0.113.7");
+    // Where -PLUS is not listed, a client that could have used it is right to say so.
+    let mut client = ScramClient::new("ann", "ann's", "y,,", b"");
+    assert!(house.desk(&peer).authenticate("SCRAM-SHA-256", None, &mut client).await.is_ok());
+    let house = House::new(&Config { list_scram_plus: true, ..Config::default() });
     for (user, password, header) in [("ann", "bob's", "n,,"), ("carol", "ann's", "n,,"), ("ann", "ann's", "y,,")] {
         let mut client = ScramClient::new(user, password, header, b"");
         let refused = house.desk(&peer).authenticate("SCRAM-SHA-256", None, &mut client).await;

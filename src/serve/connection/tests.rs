@@ -6,6 +6,7 @@ use crate::serve::Stopper;
 use crate::serve::tls::tests::{client_config, server_config};
 use rustls::pki_types::ServerName;
 use tokio::io::DuplexStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -258,6 +259,105 @@ async fn without_a_certificate_there_is_no_tls() {
     assert_eq!(connection.start_tls().await, Err(ConnectionError::Closed));
 }
 
+/// A connection whose room is its own.
+fn with_room(places: usize, tls: bool) -> (Connection, DuplexStream, &'static Semaphore) {
+    let pool: &'static Semaphore = Box::leak(Box::new(Semaphore::new(places)));
+    let (near, far) = tokio::io::duplex(65_536);
+    let surroundings = Surroundings { tls: tls.then(server_config), stop: StopSignal::never() };
+    let transport = Transport::memory_with_room(near, pool);
+    (Connection::new(transport, peer(), peer(), None, surroundings), far, pool)
+}
+
+/// Does a call wait, with all that can happen without it done?
+async fn waits<F: Future>(call: core::pin::Pin<&mut F>) -> bool {
+    tokio::select! {
+        biased;
+        _ = call => false,
+        () = async { for _ in 0..50 { tokio::task::yield_now().await } } => true,
+    }
+}
+
+#[tokio::test]
+async fn a_long_line_waits_for_room_and_a_short_one_does_not() {
+    let (mut connection, mut far, pool) = with_room(0, false);
+    far.write_all(&[b'x'; 1_500]).await.unwrap();
+    far.write_all(b"\r\n").await.unwrap();
+    assert!(matches!(connection.line(10_000, LONG).await, Ok(Line::Whole(line)) if line.len() == 1_500));
+    far.write_all(&[b'y'; 9_000]).await.unwrap();
+    far.write_all(b"\r\nNOOP\r\n").await.unwrap();
+    {
+        let mut line = core::pin::pin!(connection.line(10_000, LONG));
+        assert!(waits(line.as_mut()).await);
+        pool.add_permits(1);
+        assert!(matches!(line.await, Ok(Line::Whole(line)) if line.len() == 9_000));
+    }
+    assert_eq!(pool.available_permits(), 0);
+    assert_eq!(connection.line(10_000, LONG).await.unwrap(), Line::Whole(b"NOOP"));
+    assert!(waits(core::pin::pin!(connection.line(10_000, LONG))).await);
+    // Nothing is held any more: others may have it.
+    assert_eq!((pool.available_permits(), connection.input.is_large()), (1, false));
+}
+
+#[tokio::test]
+async fn without_room_a_stream_of_data_goes_on_in_small_steps() {
+    let (mut connection, mut far, _) = with_room(0, false);
+    far.write_all(&[b'x'; 50_000]).await.unwrap();
+    let mut octets = 0;
+    while octets < 50_000 {
+        connection.fill(LONG).await.unwrap();
+        assert!(!connection.input.is_large());
+        octets += connection.buffered().len();
+        connection.consume(usize::MAX);
+    }
+    assert_eq!(octets, 50_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sits_on_room_is_cut_off() {
+    let (mut connection, mut far, pool) = with_room(1, false);
+    far.write_all(&[b'x'; 9_000]).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(connection.line(10_000, LONG).await.unwrap_err(), ConnectionError::TimedOut);
+    assert_eq!(begun.elapsed().as_secs(), crate::limits::LARGE_INPUT_TIMEOUT.as_secs());
+    drop(connection);
+    assert_eq!(pool.available_permits(), 1);
+    // A short line may take as long as its reader allows.
+    let (mut connection, mut far, _) = with_room(1, false);
+    far.write_all(b"NOO").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(connection.line(10_000, Duration::from_secs(300)).await.unwrap_err(), ConnectionError::TimedOut);
+    assert_eq!(begun.elapsed().as_secs(), 300);
+}
+
+#[tokio::test]
+async fn large_tls_records_need_room_and_give_it_back() {
+    let (mut connection, far, pool) = with_room(0, true);
+    let (octets, to_send) = tokio::sync::oneshot::channel::<()>();
+    let client = tokio::spawn(async move {
+        let connector = TlsConnector::from(client_config());
+        let mut tls = connector.connect(ServerName::try_from("localhost").unwrap(), far).await.unwrap();
+        tls.write_all(&[b's'; 1_500]).await.unwrap();
+        tls.flush().await.unwrap();
+        to_send.await.unwrap();
+        tls.write_all(&[b'l'; 16_000]).await.unwrap();
+        tls.flush().await.unwrap();
+        tls
+    });
+    connection.start_tls().await.unwrap();
+    let mut into = vec![0; 20_000];
+    assert_eq!(connection.read(&mut into, LONG).await.unwrap(), 1_500);
+    octets.send(()).unwrap();
+    {
+        let mut read = core::pin::pin!(connection.read(&mut into, LONG));
+        assert!(waits(read.as_mut()).await);
+        pool.add_permits(1);
+        assert_eq!(read.await.unwrap(), 16_000);
+    }
+    assert!(waits(core::pin::pin!(connection.line(10, LONG))).await);
+    assert_eq!(pool.available_permits(), 1);
+    drop(client.await.unwrap());
+}
+
 /// Counts TLS records on their way to the client.
 #[tokio::test]
 async fn one_flush_is_one_record() {
@@ -345,4 +445,15 @@ async fn tls_over_tcp_says_goodbye_in_order() {
     assert_eq!(heard, b"bye");
     drop(tls);
     server.await.unwrap();
+}
+
+/// Every idle session holds these: they should not grow unseen.
+#[tokio::test]
+async fn what_a_session_waits_in_is_small() {
+    let (mut connection, _far) = Connection::in_memory(peer());
+    assert!(size_of::<Connection>() <= 400);
+    assert!(size_of_val(&connection.line(1, LONG)) <= 1_000);
+    assert!(size_of_val(&connection.write(b"", LONG)) <= 500);
+    assert!(size_of_val(&connection.start_tls()) <= 100);
+    assert!(size_of_val(&connection.close()) <= 100);
 }

@@ -129,6 +129,8 @@ pub(super) struct Sending {
     pub(super) source: Source,
     /// How many octets are still owed.
     pub(super) left: u64,
+    /// RFC 9051 4.3: NUL may only stand in a literal8; elsewhere it is shown as `?`.
+    pub(super) nul: bool,
 }
 
 impl Sending {
@@ -173,6 +175,15 @@ impl Sending {
         };
         if filled == 0 && wanted > 0 {
             return Err(short());
+        }
+        if !self.nul {
+            let mut rest = room.get_mut(..filled).unwrap_or_default();
+            while let Some(at) = memchr::memchr(0, rest) {
+                rest = rest.get_mut(at..).unwrap_or_default();
+                if let Some(first) = rest.first_mut() {
+                    *first = b'?';
+                }
+            }
         }
         *budget = budget.saturating_sub(filled);
         self.left = self.left.saturating_sub(u64::try_from(filled).unwrap_or(u64::MAX));

@@ -24,6 +24,8 @@ pub enum Binding {
     None,
     /// RFC 9266: it is, with this exporter value.
     TlsExporter([u8; 32]),
+    /// It is accepted with this exporter value, but stands in no list of mechanisms.
+    Unlisted([u8; 32]),
 }
 
 /// RFC 5802 3: what is kept of a user's password.
@@ -111,13 +113,13 @@ fn first(message: &str, plus: bool, nonce: [u8; NONCE_OCTETS], binding: Binding)
     let first = ClientFirst::read(message)?;
     let mut bound = first.gs2_header.as_bytes().to_vec();
     match (first.flag, binding, plus) {
-        (Flag::Bound(TLS_EXPORTER), Binding::TlsExporter(exporter), true) => bound.extend_from_slice(&exporter),
+        (Flag::Bound(TLS_EXPORTER), Binding::TlsExporter(exporter) | Binding::Unlisted(exporter), true) => bound.extend_from_slice(&exporter),
         // RFC 5802 6: the flag says `y` though the -PLUS mechanism is offered: somebody took it out of the list.
         (Flag::Unoffered, Binding::TlsExporter(_), _)
         // A binding of another type, or one where none was offered, or the mechanism and the flag disagree.
         | (Flag::Bound(_), _, _)
         | (Flag::No | Flag::Unoffered, _, true) => return Err(Failure::ChannelBinding),
-        (Flag::No, _, false) | (Flag::Unoffered, Binding::None, false) => {}
+        (Flag::No, _, false) | (Flag::Unoffered, Binding::None | Binding::Unlisted(_), false) => {}
     }
     // 18 octets are 24 characters, none of them a comma.
     let nonce = format!("{}{}", first.nonce, URL_SAFE_NO_PAD.encode(nonce));

@@ -157,6 +157,17 @@ mod tests {
         }
     }
 
+    /// Format version 1, for ever.
+    #[test]
+    fn golden_octets_of_version_1() {
+        let (_, octets) = batch(true, (7, 1 << 40, 3, u64::MAX, 9, 0x0807_0605_0403_0201), b"records");
+        let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        assert_eq!(
+            hex,
+            "5042424101010100070000000700000000000000000100000300000000000000ffffffffffffffff09000000b01485240102030405060708000000006a7154b27265636f726473"
+        );
+    }
+
     #[test]
     fn every_flipped_bit_is_refused() {
         let (_, octets) = batch(true, (1, 2, 3, 4, 5, 6), b"records");

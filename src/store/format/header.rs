@@ -149,6 +149,20 @@ mod tests {
         assert_eq!(SegmentHeader::decode(&[0; 64]), Err(Invalid::Zero));
     }
 
+    /// Format version 1, for ever.
+    #[test]
+    fn golden_octets_of_version_1() {
+        let hex = |octets: [u8; 64]| -> String { octets.iter().map(|octet| format!("{octet:02x}")).collect() };
+        assert_eq!(
+            hex(STORE.encode()),
+            "50424f5853544f5201000000000000013031323334353637383961626364656605000000000000000000000000000000000000000000000000000000ece00e4e"
+        );
+        assert_eq!(
+            hex(SEGMENT.encode()),
+            "50424f585345474d01000000070000003031323334353637383961626364656600000001090000000000000000010000ffffffffffffffff0000000040442e56"
+        );
+    }
+
     #[test]
     fn every_cut_and_every_flipped_bit_is_refused() {
         let octets = SEGMENT.encode();

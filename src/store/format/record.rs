@@ -99,6 +99,12 @@ impl<'a> Records<'a> {
     pub fn new(payload: &'a [u8]) -> Self {
         Self { payload, offset: 0 }
     }
+
+    /// Octets of all records, whole or not.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.payload.len()
+    }
 }
 
 impl<'a> Iterator for Records<'a> {

@@ -37,6 +37,8 @@ pub struct Cache {
     hits: u64,
     misses: u64,
     written: u64,
+    /// The first page that was not what it should be.
+    damage: Option<Error>,
 }
 
 /// Counters of a cache.
@@ -70,7 +72,14 @@ impl Cache {
             hits: 0,
             misses: 0,
             written: 0,
+            damage: None,
         }
+    }
+
+    /// The first damage that was found since the cache was cleared.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Error> {
+        self.damage.as_ref()
     }
 
     /// The file, for what is not a page of the tree.
@@ -98,6 +107,7 @@ impl Cache {
         self.map = HashMap::new();
         self.hand = 0;
         self.dirty = 0;
+        self.damage = None;
     }
 
     /// Changes the number of frames. `generation` is what pages that must be written for it belong to.
@@ -210,8 +220,13 @@ impl Cache {
         self.misses += 1;
         let index = self.vacate(generation)?;
         let frame = self.frames.get_mut(index).ok_or_else(lost)?;
-        self.file.read_exact_at(place(number), frame.page.octets_mut())?;
-        frame.page.check(number, generation)?;
+        let read = self.file.read_exact_at(place(number), frame.page.octets_mut());
+        if let Err(error) = read.and_then(|()| frame.page.check(number, generation)) {
+            if matches!(error, Error::Damaged(_)) && self.damage.is_none() {
+                self.damage = Some(error.clone());
+            }
+            return Err(error);
+        }
         (frame.number, frame.used) = (number, true);
         self.map.insert(number, index);
         Ok(index)

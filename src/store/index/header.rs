@@ -53,6 +53,8 @@ pub struct Header {
 
 /// What a slot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// Two of these exist, while a file is opened.
+#[allow(clippy::large_enum_variant)]
 pub enum Slot {
     /// Nothing was ever written, or it was wiped.
     Vacant,

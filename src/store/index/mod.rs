@@ -106,6 +106,8 @@ pub struct IndexFigures {
     pub pages_written: u64,
     /// Checkpoints made since the index was opened.
     pub checkpoints: u64,
+    /// A damaged page was met: the next start makes the index anew.
+    pub damaged: bool,
 }
 
 /// The index over one file.
@@ -122,6 +124,8 @@ pub struct Index {
     /// Deleted mailboxes may have left rows behind.
     garbage: bool,
     checkpoints: u64,
+    /// There is no checkpoint to open, and will be none.
+    wiped: bool,
 }
 
 impl Index {
@@ -139,6 +143,7 @@ impl Index {
             sealed: false,
             garbage: true,
             checkpoints: 0,
+            wiped: false,
         };
         let opened = match found {
             Found::Fresh => Opened::Fresh,
@@ -170,6 +175,7 @@ impl Index {
         self.covered = None;
         self.broken = None;
         self.sealed = false;
+        self.wiped = false;
         self.garbage = false;
         Ok(())
     }
@@ -197,7 +203,9 @@ impl Index {
         taken
     }
 
-    /// Makes all that was applied durable, as what covers the log up to `covered`.
+    /// Makes all that was applied durable, as what covers the log up to `covered`. If a damaged page was met, no
+    /// checkpoint is made and the last one is taken back: what is whole can be asked until the next start, which makes
+    /// the index anew.
     ///
     /// # Errors
     /// If the medium fails: the last checkpoint stays, and what was applied since can still be read. After a failed sync
@@ -206,6 +214,14 @@ impl Index {
         self.check()?;
         if self.sealed {
             return Err(Error::ReadOnly);
+        }
+        if let Some(damage) = self.tree.pager.damage() {
+            if !self.wiped {
+                log::error!("store: the index will be made anew at the next start: {damage}");
+                self.tree.pager.wipe()?;
+                self.wiped = true;
+            }
+            return Ok(());
         }
         let (root, entries) = (self.tree.root, self.tree.entries);
         self.tree.pager.write_out()?;
@@ -235,6 +251,7 @@ impl Index {
             cache_misses: cache.misses,
             pages_written: cache.written,
             checkpoints: self.checkpoints,
+            damaged: self.tree.pager.damage().is_some(),
         }
     }
 

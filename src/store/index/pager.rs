@@ -28,6 +28,8 @@ pub struct Pager {
 
 /// What a file holds.
 #[derive(Debug)]
+// One of these exists, while a file is opened.
+#[allow(clippy::large_enum_variant)]
 pub enum Found {
     /// No checkpoint was ever made.
     Fresh,
@@ -119,10 +121,9 @@ impl Pager {
     /// # Errors
     /// If the medium fails.
     pub fn reset(&mut self) -> Result<(), Error> {
-        let file = self.cache.file();
-        file.write_at(0, &[0; 2 * PAGE_OCTETS])?;
-        file.sync_data()?;
+        self.wipe()?;
         // What lies behind is given back to the medium.
+        let file = self.cache.file();
         file.set_octets(place(2))?;
         file.sync_data()?;
         self.file_pages = 2;
@@ -131,6 +132,22 @@ impl Pager {
         self.bitmaps.clear();
         self.generation = 1;
         self.share_cache()
+    }
+
+    /// Takes the last checkpoint back, durably: whoever opens the file next finds none.
+    ///
+    /// # Errors
+    /// If the medium fails.
+    pub fn wipe(&self) -> Result<(), Error> {
+        let file = self.cache.file();
+        file.write_at(0, &[0; 2 * PAGE_OCTETS])?;
+        file.sync_data()
+    }
+
+    /// The first damaged page that was met.
+    #[must_use]
+    pub fn damage(&self) -> Option<&Error> {
+        self.cache.damage()
     }
 
     /// Writes changed pages and the bitmap to their places, which the last checkpoint does not use.
@@ -173,6 +190,17 @@ impl Pager {
         file.sync_data()?;
         self.space.settle();
         self.generation = generation.checked_add(1).ok_or(Error::OverLimit("index checkpoints"))?;
+        self.give_back()
+    }
+
+    /// Cuts off the file's end if much of it is free. A header that still counts these pages does no harm: none of
+    /// them is in use, and the file grows again when one is.
+    fn give_back(&mut self) -> Result<(), Error> {
+        if self.space.shrink() {
+            self.cache.file().set_octets(place(self.space.pages()))?;
+            self.file_pages = self.space.pages();
+            self.share_cache()?;
+        }
         Ok(())
     }
 
@@ -241,7 +269,7 @@ impl Pager {
     }
 
     /// Pages that hold the durable bitmap.
-    #[must_use]
+    #[cfg(test)]
     pub fn bitmap_pages(&self) -> &[u32] {
         &self.bitmaps
     }

@@ -3,6 +3,7 @@
 use super::super::{BlobId, Error, MailboxId, MailboxRow, MessageRow, Owner, UidRanges, Usage};
 use super::keys::{self, Table};
 use super::rows::{self, Mailbox, Message};
+use super::tree::Entry;
 use super::{BlobRow, Index};
 use crate::mail::{Keyword, Uid, UidValidity};
 use core::ops::{ControlFlow, RangeInclusive};
@@ -187,12 +188,7 @@ impl Index {
     ///
     /// # Errors
     /// See [`Index::mailbox_by_id`].
-    pub fn directory_range(
-        &mut self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        max: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    pub fn directory_range(&mut self, prefix: &[u8], after: Option<&[u8]>, max: usize) -> Result<Vec<Entry>, Error> {
         self.check()?;
         let prefix = keys::directory(prefix);
         let from = after.map(|after| keys::after(&keys::directory(after))).unwrap_or_default().max(prefix.clone());

@@ -10,6 +10,8 @@ use super::super::Error;
 pub const INDEX_PAGES_MAX: u32 = 1 << 20;
 /// Pages by which the file grows.
 const GROWTH: u32 = 256;
+/// Free pages at the end of the file that are worth giving back: 16 MiB.
+const SHRINKAGE_MIN: u32 = 4_096;
 /// The two header slots are in use for ever.
 const HEADERS: u64 = 0b11;
 
@@ -144,10 +146,25 @@ impl Space {
         self.first_free = 0;
     }
 
+    /// Forgets free pages at the end if they are many. False if they are not.
+    pub fn shrink(&mut self) -> bool {
+        let words = self.now.iter().zip(&self.durable).rposition(|(now, durable)| now | durable != 0);
+        let last = u32::try_from(words.map_or(0, |word| word * 64 + 64)).unwrap_or(u32::MAX);
+        let pages = last.next_multiple_of(GROWTH);
+        let many = self.pages.saturating_sub(pages) >= SHRINKAGE_MIN;
+        if many {
+            self.set_pages(pages);
+            self.first_free = 0;
+        }
+        many
+    }
+
     fn set_pages(&mut self, pages: u32) {
         self.pages = pages;
         self.now.resize(words_for(pages), 0);
         self.durable.resize(words_for(pages), 0);
+        self.now.shrink_to_fit();
+        self.durable.shrink_to_fit();
     }
 }
 

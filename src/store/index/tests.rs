@@ -447,6 +447,25 @@ fn a_damaged_index_can_be_made_anew() {
 }
 
 #[test]
+fn an_index_with_a_damaged_page_is_not_kept() {
+    let file = SimFile::new();
+    drop(filled(&file));
+    let file = file.cut(|| true);
+    file.hurt(9 * 4096 + 60);
+    let (mut index, opened) = Index::open(Box::new(file.clone()), TINY).unwrap();
+    let Opened::Checkpoint(covered) = opened else { panic!("{opened:?}") };
+    index.checkpoint(covered).unwrap();
+    let mut asked = Ok(Vec::new());
+    for blob in 0..500 {
+        asked = asked.and(index.blob(BlobId(blob)).map(|_| Vec::new()));
+    }
+    asked = asked.and(index.messages_in(MailboxId(1), &vec![1..=u32::MAX], usize::MAX));
+    assert!(matches!(asked, Err(Error::Damaged(_))) && index.figures().damaged, "{asked:?}");
+    index.checkpoint(covered).unwrap();
+    assert_eq!(Index::open(Box::new(file), TINY).unwrap().1, Opened::Fresh);
+}
+
+#[test]
 fn a_failed_sync_ends_all_changes_but_not_reading() {
     let file = SimFile::new();
     let (mut index, mut model) = filled(&file);
@@ -549,7 +568,7 @@ fn a_million_messages_in_the_same_memory() {
     let start = std::time::Instant::now();
     for first in (1..messages).step_by(1024) {
         let uids = (first..(first + 1024).min(messages + 1)).map(uid).collect();
-        let modseq = ModSeq(u64::from(messages + first));
+        let modseq = ModSeq(u64::from(messages + 1 + first));
         index
             .apply(&Event::Expunged { mailbox, modseq, uids }, LogPosition { segment: 1 << 30, offset: first })
             .unwrap();

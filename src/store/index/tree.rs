@@ -37,12 +37,6 @@ impl Tree {
         Self { pager, root, entries }
     }
 
-    /// Entries in it.
-    #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.entries
-    }
-
     /// The value of a key.
     ///
     /// # Errors

@@ -239,6 +239,38 @@ fn rows_in_order_leave_full_pages() {
 }
 
 #[test]
+fn an_emptied_file_becomes_short_again() {
+    let file = SimFile::new();
+    let (mut tree, _) = tree_over(&file, TINY);
+    for n in 0..20_000u32 {
+        tree.put(&n.to_be_bytes(), &[7; 1000]).unwrap();
+    }
+    checkpoint(&mut tree, 1).unwrap();
+    let long = tree.pager.space().pages();
+    for n in 0..20_000u32 {
+        if n % 4_000 != 17 {
+            assert!(tree.remove(&n.to_be_bytes()).unwrap());
+        }
+    }
+    // Its pages are free after this one; the next has moved what was left at the end.
+    for round in 2..5 {
+        checkpoint(&mut tree, round).unwrap();
+        tree.put(&17u32.to_be_bytes(), &[round as u8; 1000]).unwrap();
+    }
+    let short = tree.pager.space().pages();
+    assert!(long > 4096 && short <= 512, "{long} then {short} pages");
+    for keep in [true, false] {
+        let (mut tree, _) = tree_over(&file.cut(|| keep), TINY);
+        check_tree(&mut tree);
+        assert_eq!(tree.entries, 3);
+        for n in 0..3_000u32 {
+            tree.put(&n.to_be_bytes(), &[7; 1000]).unwrap();
+        }
+        check_tree(&mut tree);
+    }
+}
+
+#[test]
 fn a_reset_does_not_bring_old_pages_back() {
     let file = SimFile::new();
     let (mut tree, _) = tree_over(&file, TINY);

@@ -9,6 +9,7 @@ mod damage;
 mod driver;
 mod full;
 mod model;
+mod stale;
 mod workload;
 
 /// Choices that a seed makes (SplitMix64): every run is the same.
