@@ -3,6 +3,7 @@
 use pillarbox::account::{Accounts, Options as AccountOptions};
 use pillarbox::mail::{Address, Domain};
 use pillarbox::mime::Summary;
+use pillarbox::serve::imap::serve_imap;
 use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_smtp};
 use pillarbox::store::{Error, Store};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -21,6 +22,7 @@ const PASSWORD: &str = "secret";
 #[derive(Clone, Copy)]
 enum Speaks {
     Smtp(SmtpService),
+    Imap,
 }
 
 fn speaks(name: &str) -> Result<Speaks, String> {
@@ -28,6 +30,7 @@ fn speaks(name: &str) -> Result<Speaks, String> {
         "smtp" | "relay" => Ok(Speaks::Smtp(SmtpService::Relay)),
         "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
         "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
+        "imap" => Ok(Speaks::Imap),
         _ => Err(format!("no service is called {name}")),
     }
 }
@@ -110,6 +113,7 @@ impl World {
             }
             match speaks {
                 Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
+                Speaks::Imap => serve_imap(connection, services).await,
             }
         });
         far
@@ -151,6 +155,9 @@ impl World {
         let secret = base64::engine::general_purpose::STANDARD.encode(secret);
         match self.speaks {
             Speaks::Smtp(_) => (format!("AUTH PLAIN {secret}\r\n"), "235 2.7.0 ...".to_owned()),
+            Speaks::Imap => {
+                (format!("login AUTHENTICATE PLAIN {secret}\r\n"), "login OK [CAPABILITY ...] Logged in".to_owned())
+            }
         }
     }
 
