@@ -3,6 +3,7 @@
 use pillarbox::account::{Accounts, Options as AccountOptions};
 use pillarbox::mail::{Address, Domain, FlagSelection, InternalDate};
 use pillarbox::mime::{Scanner, Summary};
+use pillarbox::serve::imap::serve_imap;
 use pillarbox::serve::{
     Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_pop3, serve_smtp,
 };
@@ -24,6 +25,7 @@ const PASSWORD: &str = "secret";
 enum Speaks {
     Smtp(SmtpService),
     Pop3,
+    Imap,
 }
 
 fn speaks(name: &str) -> Result<Speaks, String> {
@@ -32,6 +34,7 @@ fn speaks(name: &str) -> Result<Speaks, String> {
         "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
         "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
         "pop3" => Ok(Speaks::Pop3),
+        "imap" => Ok(Speaks::Imap),
         _ => Err(format!("no service is called {name}")),
     }
 }
@@ -115,6 +118,7 @@ impl World {
             match speaks {
                 Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
                 Speaks::Pop3 => serve_pop3(connection, services).await,
+                Speaks::Imap => serve_imap(connection, services).await,
             }
         });
         far
@@ -157,6 +161,9 @@ impl World {
         match self.speaks {
             Speaks::Smtp(_) => (format!("AUTH PLAIN {secret}\r\n"), "235 2.7.0 ...".to_owned()),
             Speaks::Pop3 => (format!("AUTH PLAIN {secret}\r\n"), "+OK ...".to_owned()),
+            Speaks::Imap => {
+                (format!("login AUTHENTICATE PLAIN {secret}\r\n"), "login OK [CAPABILITY ...] Logged in".to_owned())
+            }
         }
     }
 
