@@ -129,12 +129,17 @@ pub const RECEIVED_FIELDS_MAX: u32 = 100;
 pub const HEADER_NAME_OCTETS_MAX: usize = 78;
 /// RFC 5321 4.5.3.2.7: a server waits five minutes at least for the next command.
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// RFC 5321 4.5.3.2.5: the sender's own time for one block of data.
+/// RFC 5321 4.5.3.2.5: the sender's own time for one block of data. The same for a whole message, beyond what
+/// [`SMTP_DATA_RATE_OCTETS_MIN`] allows for its octets.
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(3 * 60);
-/// How long a client may take for a message beyond what [`SMTP_DATA_RATE_OCTETS_MIN`] allows for its octets.
-pub const SMTP_DATA_GRACE_TIMEOUT: Duration = Duration::from_secs(3 * 60);
 /// Octets a second that a message must come in with on average, so that nobody holds a working buffer for ever.
 pub const SMTP_DATA_RATE_OCTETS_MIN: u64 = 512;
+/// As [`SMTP_DATA_TIMEOUT`], when most working buffers are out.
+pub const SMTP_SCARCE_DATA_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a transaction may stay without a message when all of [`TRANSACTIONS_MAX`] are open.
+pub const SMTP_SCARCE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a wait looks whether others need what the client holds.
+pub const SMTP_SCARCE_CHECK: Duration = Duration::from_secs(10);
 /// How long a client may take to read a reply.
 pub const SMTP_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long MAIL waits for a transaction to become free, and DATA for a working buffer, before the client is told to

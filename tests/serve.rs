@@ -4,11 +4,15 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Runs a command on a data directory to its end.
@@ -224,4 +228,97 @@ fn a_killed_server_leaves_nothing_in_the_way() {
     assert!(succeeds(folder.path(), &["domain", "list"], "").contains("pillarbox.local"));
     let server = Server::start(folder.path());
     assert!(server.table.contains("password  as it was"), "{}", server.table);
+}
+
+/// A client that trusts the server's authority.
+fn trusting(data: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(data.join("tls/ca.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Says each line, and hears an answer up to a line that begins as expected.
+fn converse(stream: &mut (impl Read + Write), lines: &[(&str, &str)]) -> String {
+    let mut heard = String::new();
+    for (say, expected) in lines {
+        stream.write_all(say.as_bytes()).unwrap();
+        stream.flush().unwrap();
+        loop {
+            let mut line = Vec::new();
+            while !line.ends_with(b"\n") {
+                let mut octet = [0];
+                stream.read_exact(&mut octet).unwrap_or_else(|error| panic!("{error} after {heard}"));
+                line.push(octet[0]);
+            }
+            heard.push_str(&text(&line));
+            if line.starts_with(expected.as_bytes()) {
+                break;
+            }
+        }
+    }
+    heard
+}
+
+fn tls(server: &Server, data: &Path, protocol: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let stream = TcpStream::connect(server.ports[protocol]).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let session = ClientConnection::new(trusting(data), ServerName::try_from("localhost").unwrap()).unwrap();
+    StreamOwned::new(session, stream)
+}
+
+#[test]
+fn acknowledged_mail_survives_a_kill_and_is_read_under_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    succeeds(data, &["domain", "add", "example.org"], "");
+    succeeds(data, &["account", "add", "ann@example.org", "--password-stdin"], "correct horse\n");
+    let server = Server::start(data);
+    let mut stream = TcpStream::connect(server.ports["smtp"]).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    converse(
+        &mut stream,
+        &[
+            ("", "220 "),
+            ("EHLO client.example\r\n", "250 "),
+            ("MAIL FROM:<bob@example.net>\r\n", "250 "),
+            ("RCPT TO:<ann@example.org>\r\n", "250 "),
+            ("DATA\r\n", "354 "),
+            ("Subject: kept\r\n\r\nwhatever happens\r\n.\r\n", "250 "),
+        ],
+    );
+    assert_eq!(server.stop(Signal::SIGKILL), None);
+
+    let server = Server::start(data);
+    let heard = converse(
+        &mut tls(&server, data, "imaps"),
+        &[
+            ("", "* OK "),
+            ("a LOGIN ann@example.org \"correct horse\"\r\n", "a OK "),
+            ("b SELECT INBOX\r\n", "b OK "),
+            ("c FETCH 1 BODY[TEXT]\r\n", "c OK "),
+            ("d LOGOUT\r\n", "d OK "),
+        ],
+    );
+    assert!(heard.contains("whatever happens"), "{heard}");
+    let heard = converse(
+        &mut tls(&server, data, "pop3s"),
+        &[
+            ("", "+OK "),
+            ("USER ann@example.org\r\n", "+OK"),
+            ("PASS correct horse\r\n", "+OK"),
+            ("RETR 1\r\n", "."),
+            ("QUIT\r\n", "+OK"),
+        ],
+    );
+    assert!(heard.contains("Subject: kept"), "{heard}");
+    // STARTTLS leads to the same certificate.
+    let mut stream = TcpStream::connect(server.ports["submission"]).unwrap();
+    converse(&mut stream, &[("", "220 "), ("EHLO a.example\r\n", "250 "), ("STARTTLS\r\n", "220 ")]);
+    let session = ClientConnection::new(trusting(data), ServerName::try_from("localhost").unwrap()).unwrap();
+    let heard =
+        converse(&mut StreamOwned::new(session, stream), &[("EHLO a.example\r\n", "250 "), ("QUIT\r\n", "221 ")]);
+    assert!(heard.contains("AUTH ") && !heard.contains("STARTTLS"), "{heard}");
+    assert_eq!(server.stop(Signal::SIGTERM), Some(0));
 }

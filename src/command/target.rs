@@ -44,7 +44,7 @@ impl<'a> Target<'a> {
                 return Ok(Self::Server(place.data));
             }
             match open_store(place.data, &config, StoreUse::OneCommand) {
-                Ok((store, accounts)) => return Ok(Self::Store(store, accounts)),
+                Ok((store, accounts, _)) => return Ok(Self::Store(store, accounts)),
                 // A server that starts or stops, or another command: it will be through in a moment.
                 Err(Failure::Unavailable(_)) if begun.elapsed() < DATA_BUSY_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(50));

@@ -444,12 +444,14 @@ impl Connection {
     }
 
     /// Sends what is left and closes in order (TLS close_notify, FIN).
-    pub async fn close(mut self) {
-        if self.flush(CLOSE_TIMEOUT).await.is_err() {
-            return;
-        }
-        // Best effort: the client may be gone already.
-        let _ = within(CLOSE_TIMEOUT, self.stream.end()).await;
+    pub fn close(mut self) -> impl Future<Output = ()> + Send {
+        // Boxed: a session need not keep a place for its end.
+        Box::pin(async move {
+            if self.flush(CLOSE_TIMEOUT).await.is_ok() {
+                // Best effort: the client may be gone already.
+                let _ = within(CLOSE_TIMEOUT, self.stream.end()).await;
+            }
+        })
     }
 }
 

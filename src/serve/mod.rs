@@ -34,6 +34,7 @@ pub use config::Config;
 pub use connection::{Connection, ConnectionError, Line, Surroundings, TlsInfo};
 pub use failure::{EXIT_CODES, Failure};
 pub use first_start::configuration;
+pub use imap::serve_imap;
 pub use permit::{Permit, Permits};
 pub use pop3::serve_pop3;
 pub use process::keep_files_private;

@@ -29,6 +29,8 @@ pub struct Operator {
     pub listeners: Vec<(Protocol, SocketAddr)>,
     /// The data directory.
     pub data: PathBuf,
+    /// Places of the store that were found damaged when it was opened.
+    pub damage: u64,
     /// When the server started.
     pub started: Instant,
 }
@@ -104,16 +106,17 @@ impl Operator {
                 (name, if name.starts_with("octets_") { Value::Octets(value) } else { Value::Number(value) })
             }),
         );
-        report.add("store", store_entries(&self.services.store.store().figures()));
+        report.add("store", store_entries(&self.services.store.store().figures(), self.damage));
         report
     }
 }
 
-fn store_entries(figures: &store::Figures) -> Vec<(&'static str, Value)> {
+fn store_entries(figures: &store::Figures, damage: u64) -> Vec<(&'static str, Value)> {
     vec![
         ("log", Value::Octets(figures.log_octets)),
         ("free", Value::Octets(figures.free_octets)),
         ("read_only", Value::Flag(figures.read_only)),
+        ("damaged_places", Value::Number(damage)),
         ("transactions", Value::Number(figures.transactions)),
         ("refused", Value::Number(figures.refused)),
         ("batches", Value::Number(figures.batches)),

@@ -55,7 +55,7 @@ pub enum StoreUse {
 ///
 /// # Errors
 /// [`Failure`] as the store says.
-pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Store, Accounts), Failure> {
+pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Store, Accounts, OpenReport), Failure> {
     let options = store_options(config, r#use);
     let medium = FileMedium::open(&data.join("store"))?;
     let (store, report) = Store::open(Arc::new(medium), options)?;
@@ -66,7 +66,7 @@ pub fn open_store(data: &Path, config: &Config, r#use: StoreUse) -> Result<(Stor
         ..account::Options::default()
     };
     let accounts = Accounts::new(store.clone(), options);
-    Ok((store, accounts))
+    Ok((store, accounts, report))
 }
 
 fn note_opening(report: &OpenReport) {
@@ -105,8 +105,9 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let log = log_ring::start(config.log_level).map_err(|error| Failure::Failed(error.to_string()))?;
     note_panics();
     let runtime = runtime()?;
-    let (store, accounts) = open_store(&data, &config, StoreUse::Serve)?;
-    let start = Start { started, data, config, log, accounts, listen: options.listen.clone() };
+    let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
+    let listen = options.listen.clone();
+    let start = Start { started, data, config, log, accounts, damage: report.damage_count, listen };
     let result = runtime.block_on(start.serve(store.clone()));
     // Sessions that have not ended hear that the store is closed, or are dropped where they wait. What was acknowledged
     // is on the card.
@@ -142,6 +143,7 @@ struct Start {
     config: Arc<Config>,
     log: LogRing,
     accounts: Accounts,
+    damage: u64,
     listen: Vec<ListenAddress>,
 }
 
@@ -166,6 +168,7 @@ impl Start {
             permits: permits.clone(),
             listeners: places(&listeners),
             data: self.data.clone(),
+            damage: self.damage,
             started: self.started,
         });
         write_whole(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes(), PRIVATE)?;
@@ -249,7 +252,7 @@ fn bind(wanted: Vec<ListenAddress>) -> Result<Vec<Listener>, Failure> {
 /// Prints the table and `ready`. That nobody reads it must not stop the server.
 fn announce(banner: &Banner<'_>) {
     let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{banner}ready\n");
+    let _ = writeln!(out, "{banner}ready");
     let _ = out.flush();
 }
 

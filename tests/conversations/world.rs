@@ -1,11 +1,13 @@
 //! The server of one conversation: a store in memory, accounts, and the drivers.
 
 use pillarbox::account::{Accounts, Options as AccountOptions};
-use pillarbox::mail::{Address, Domain};
-use pillarbox::mime::Summary;
+use pillarbox::mail::{Address, Domain, FlagSelection, InternalDate};
+use pillarbox::mime::{Scanner, Summary};
 use pillarbox::serve::imap::serve_imap;
-use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_smtp};
-use pillarbox::store::{Error, Store};
+use pillarbox::serve::{
+    Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_pop3, serve_smtp,
+};
+use pillarbox::store::{Delivery, Error, QuotaRule, Spool, Store, Target, Transaction, WorkingBuffer};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -23,6 +25,7 @@ const PASSWORD: &str = "secret";
 enum Speaks {
     Smtp(SmtpService),
     Imap,
+    Pop3,
 }
 
 fn speaks(name: &str) -> Result<Speaks, String> {
@@ -31,6 +34,7 @@ fn speaks(name: &str) -> Result<Speaks, String> {
         "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
         "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
         "imap" => Ok(Speaks::Imap),
+        "pop3" => Ok(Speaks::Pop3),
         _ => Err(format!("no service is called {name}")),
     }
 }
@@ -114,6 +118,7 @@ impl World {
             match speaks {
                 Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
                 Speaks::Imap => serve_imap(connection, services).await,
+                Speaks::Pop3 => serve_pop3(connection, services).await,
             }
         });
         far
@@ -158,7 +163,30 @@ impl World {
             Speaks::Imap => {
                 (format!("login AUTHENTICATE PLAIN {secret}\r\n"), "login OK [CAPABILITY ...] Logged in".to_owned())
             }
+            Speaks::Pop3 => (format!("AUTH PLAIN {secret}\r\n"), "+OK ...".to_owned()),
         }
+    }
+
+    /// Puts a message of `tests/messages` into an inbox.
+    pub fn deliver(&self, address: &str, file: &str) -> Result<(), String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages").join(file);
+        let message = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
+        let account = self.services.accounts.account(address).map_err(|e| e.to_string())?.ok_or("no such account")?;
+        let inbox = self.store.mailbox(account.owner, "INBOX").map_err(|e| e.to_string())?.ok_or("no inbox")?;
+        let mut spool = Spool::new(WorkingBuffer::unpooled(), u64::MAX);
+        // Messages there are small: they fit one chunk.
+        spool.push(&message).map_err(|error| error.to_string())?;
+        let mut scanner = Scanner::new();
+        scanner.push(&message);
+        let target = Target {
+            mailbox: inbox.id,
+            flags: FlagSelection::default(),
+            internal_date: InternalDate::utc(0),
+            quota: QuotaRule::Promised,
+        };
+        let summary = scanner.finish().encode().ok_or("no summary")?;
+        let delivery = Transaction::Deliver(Delivery { spool, summary, targets: vec![target] });
+        self.store.commit(delivery).map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// How many messages an inbox has, and the newest.

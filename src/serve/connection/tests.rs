@@ -446,3 +446,14 @@ async fn tls_over_tcp_says_goodbye_in_order() {
     drop(tls);
     server.await.unwrap();
 }
+
+/// Every idle session holds these: they should not grow unseen.
+#[tokio::test]
+async fn what_a_session_waits_in_is_small() {
+    let (mut connection, _far) = Connection::in_memory(peer());
+    assert!(size_of::<Connection>() <= 400);
+    assert!(size_of_val(&connection.line(1, LONG)) <= 1_000);
+    assert!(size_of_val(&connection.write(b"", LONG)) <= 500);
+    assert!(size_of_val(&connection.start_tls()) <= 100);
+    assert!(size_of_val(&connection.close()) <= 100);
+}
