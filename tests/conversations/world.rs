@@ -3,6 +3,7 @@
 use pillarbox::account::{Accounts, Options as AccountOptions};
 use pillarbox::mail::{Address, Domain, FlagSelection, InternalDate};
 use pillarbox::mime::{Scanner, Summary};
+use pillarbox::serve::imap::serve_imap;
 use pillarbox::serve::{
     Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_pop3, serve_smtp,
 };
@@ -23,6 +24,7 @@ const PASSWORD: &str = "secret";
 #[derive(Clone, Copy)]
 enum Speaks {
     Smtp(SmtpService),
+    Imap,
     Pop3,
 }
 
@@ -31,6 +33,7 @@ fn speaks(name: &str) -> Result<Speaks, String> {
         "smtp" | "relay" => Ok(Speaks::Smtp(SmtpService::Relay)),
         "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
         "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
+        "imap" => Ok(Speaks::Imap),
         "pop3" => Ok(Speaks::Pop3),
         _ => Err(format!("no service is called {name}")),
     }
@@ -114,6 +117,7 @@ impl World {
             }
             match speaks {
                 Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
+                Speaks::Imap => serve_imap(connection, services).await,
                 Speaks::Pop3 => serve_pop3(connection, services).await,
             }
         });
@@ -156,6 +160,9 @@ impl World {
         let secret = base64::engine::general_purpose::STANDARD.encode(secret);
         match self.speaks {
             Speaks::Smtp(_) => (format!("AUTH PLAIN {secret}\r\n"), "235 2.7.0 ...".to_owned()),
+            Speaks::Imap => {
+                (format!("login AUTHENTICATE PLAIN {secret}\r\n"), "login OK [CAPABILITY ...] Logged in".to_owned())
+            }
             Speaks::Pop3 => (format!("AUTH PLAIN {secret}\r\n"), "+OK ...".to_owned()),
         }
     }
