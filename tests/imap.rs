@@ -262,3 +262,117 @@ proptest! {
         });
     }
 }
+
+/// What a client believes, from responses alone: UIDs by sequence number, where it has heard of them.
+#[derive(Default)]
+struct Belief(Vec<Option<u32>>);
+
+impl Belief {
+    fn hear(&mut self, lines: &[String]) {
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            let Ok(number) = words.get(1).copied().unwrap_or_default().parse::<usize>() else { continue };
+            match words[2] {
+                "EXISTS" => {
+                    assert!(number >= self.0.len(), "EXISTS never shrinks: {line}");
+                    self.0.resize(number, None);
+                }
+                "EXPUNGE" => {
+                    assert!((1..=self.0.len()).contains(&number), "{line} of {}", self.0.len());
+                    self.0.remove(number - 1);
+                }
+                "FETCH" => {
+                    assert!((1..=self.0.len()).contains(&number), "{line} of {}", self.0.len());
+                    let Some(at) = line.find("UID ") else { continue };
+                    let digits: String = line[at + 4..].chars().take_while(char::is_ascii_digit).collect();
+                    let uid = digits.parse().unwrap();
+                    let known = self.0[number - 1].replace(uid);
+                    assert!(known.is_none_or(|known| known == uid), "{line}, but it was {known:?}");
+                }
+                _ => {}
+            }
+        }
+        let uids: Vec<u32> = self.0.iter().flatten().copied().collect();
+        assert!(uids.is_sorted_by(|a, b| a < b), "{uids:?}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Append,
+    Flag(usize, &'static str),
+    Expunge,
+    UidExpunge,
+    Move(usize),
+    Fetch(usize),
+    UidFetch,
+    Search,
+    Noop,
+}
+
+fn acts() -> impl Strategy<Value = Vec<(usize, Act)>> {
+    let act = prop_oneof![
+        3 => Just(Act::Append),
+        3 => (0_usize..9).prop_map(|at| Act::Flag(at, "+FLAGS (\\Deleted)")),
+        1 => (0_usize..9).prop_map(|at| Act::Flag(at, "-FLAGS.SILENT (\\Deleted)")),
+        1 => (0_usize..9).prop_map(|at| Act::Flag(at, "FLAGS (\\Seen new)")),
+        1 => Just(Act::Expunge),
+        1 => Just(Act::UidExpunge),
+        1 => (0_usize..9).prop_map(Act::Move),
+        2 => (0_usize..9).prop_map(Act::Fetch),
+        1 => Just(Act::UidFetch),
+        1 => Just(Act::Search),
+        1 => Just(Act::Noop),
+    ];
+    proptest::collection::vec((0_usize..3, act), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Three clients change one mailbox; each can follow what happens from what it is told (RFC 9051 7.5.1).
+    #[test]
+    fn every_client_keeps_count(acts in acts()) {
+        let (runtime, services) = &*SHARED;
+        runtime.block_on(async {
+            let mut clients = Vec::new();
+            for _ in 0..3 {
+                let mut client = Client::connect(services).await;
+                if clients.is_empty() {
+                    let _ = client.ask("DELETE counted").await;
+                    client.ok("CREATE counted").await;
+                }
+                client.ok("SELECT counted").await;
+                clients.push((client, Belief::default()));
+            }
+            for (who, act) in acts {
+                let (client, belief) = &mut clients[who];
+                let there = belief.0.len();
+                // Numbers that it believes in.
+                let number = |at: usize| at % there.max(1) + 1;
+                let command = match act {
+                    Act::Append => "APPEND counted {1+}\r\nx".to_owned(),
+                    Act::Flag(at, how) if there > 0 => format!("STORE {} {how}", number(at)),
+                    Act::Move(at) if there > 0 => format!("MOVE {} Trash", number(at)),
+                    Act::Fetch(at) if there > 0 => format!("FETCH {}:* (UID FLAGS BODY[])", number(at)),
+                    Act::Expunge => "EXPUNGE".to_owned(),
+                    Act::UidExpunge => "UID EXPUNGE 1:3".to_owned(),
+                    Act::UidFetch => "UID FETCH 1:* FLAGS".to_owned(),
+                    Act::Search => "UID SEARCH UNDELETED".to_owned(),
+                    _ => "NOOP".to_owned(),
+                };
+                let (lines, end) = client.ask(&command).await;
+                assert!(end.starts_with("OK") || end.starts_with("NO [EXPUNGEISSUED]"), "{command}: {end}");
+                belief.hear(&lines);
+            }
+            let mut found = Vec::new();
+            for (client, belief) in &mut clients {
+                belief.hear(&client.ok("NOOP").await);
+                belief.hear(&client.ok("FETCH 1:* UID").await);
+                found.push(belief.0.clone());
+                client.ok("LOGOUT").await;
+            }
+            assert!(found.iter().all(|one| one.iter().all(Option::is_some) && *one == found[0]), "{found:?}");
+        });
+    }
+}
