@@ -24,8 +24,8 @@ const PASSWORD: &str = "secret";
 #[derive(Clone, Copy)]
 enum Speaks {
     Smtp(SmtpService),
-    Imap,
     Pop3,
+    Imap,
 }
 
 fn speaks(name: &str) -> Result<Speaks, String> {
@@ -33,8 +33,8 @@ fn speaks(name: &str) -> Result<Speaks, String> {
         "smtp" | "relay" => Ok(Speaks::Smtp(SmtpService::Relay)),
         "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
         "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
-        "imap" => Ok(Speaks::Imap),
         "pop3" => Ok(Speaks::Pop3),
+        "imap" => Ok(Speaks::Imap),
         _ => Err(format!("no service is called {name}")),
     }
 }
@@ -117,8 +117,8 @@ impl World {
             }
             match speaks {
                 Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
-                Speaks::Imap => serve_imap(connection, services).await,
                 Speaks::Pop3 => serve_pop3(connection, services).await,
+                Speaks::Imap => serve_imap(connection, services).await,
             }
         });
         far
@@ -160,10 +160,10 @@ impl World {
         let secret = base64::engine::general_purpose::STANDARD.encode(secret);
         match self.speaks {
             Speaks::Smtp(_) => (format!("AUTH PLAIN {secret}\r\n"), "235 2.7.0 ...".to_owned()),
+            Speaks::Pop3 => (format!("AUTH PLAIN {secret}\r\n"), "+OK ...".to_owned()),
             Speaks::Imap => {
                 (format!("login AUTHENTICATE PLAIN {secret}\r\n"), "login OK [CAPABILITY ...] Logged in".to_owned())
             }
-            Speaks::Pop3 => (format!("AUTH PLAIN {secret}\r\n"), "+OK ...".to_owned()),
         }
     }
 
