@@ -1,6 +1,8 @@
 //! What is fuzzed: each target is a function of octets that must never panic, and states what must hold besides.
 
 mod imap;
+mod mime;
+mod pop3;
 
 /// Every target by its name.
 pub const ALL: &[(&str, fn(&[u8]))] = &[
@@ -9,6 +11,10 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("imap_string", imap::string),
     ("imap_structure", imap::structure),
     ("imap_utf7", imap::utf7),
+    ("mime_content", mime::content),
+    ("mime_message", mime::message),
+    ("pop3_commands", pop3::commands),
+    ("pop3_dots", pop3::dots),
     ("sequence_set", sequence_set),
 ];
 
