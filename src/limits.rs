@@ -260,14 +260,16 @@ pub const MIME_BOUNDARY_OCTETS_MAX: usize = 256;
 /// The boundaries that are open at one time, together: [`SECTION_DEPTH_MAX`] boundaries of RFC 2046's 70 octets are
 /// 2,240 octets.
 pub const MIME_BOUNDARIES_OCTETS_MAX: usize = 3 * KIB;
-/// What the scanner holds of one message beside its open boundaries: the outline of the parts so far, which grows to
-/// [`SUMMARY_OCTETS_MAX`] at most, and the fields of the header that is passing by. Header octets that find no room are
-/// counted, not kept.
-pub const MIME_HELD_OCTETS_MAX: usize = 40 * KIB;
+/// The outline of a message's parts, which becomes its summary. Beyond this, texts and then parts are cut.
+pub const MIME_OUTLINE_OCTETS_MAX: usize = 20 * KIB;
+/// The outline so far and the fields of the header that is passing by. Header octets that find no room are counted, not
+/// kept.
+pub const MIME_HELD_OCTETS_MAX: usize = 26 * KIB;
 /// Address fields of one header, held together until the header ends: about 200 addresses.
 pub const MIME_ADDRESSES_OCTETS_MAX: usize = 8 * KIB;
-/// All that one scanner holds while its message streams by. [`SUMMARY_OCTETS_MAX`] is the size of its result.
+/// All that one scanner holds while its message streams by: no more than is reserved for its summary, which it becomes.
 pub const MIME_SCANNER_OCTETS_MAX: usize = MIME_HELD_OCTETS_MAX + MIME_BOUNDARIES_OCTETS_MAX + 3 * KIB;
+const _: () = assert!(MIME_SCANNER_OCTETS_MAX <= SUMMARY_OCTETS_MAX, "a working buffer comes with room for a summary");
 /// One header field that is decoded to be searched or shown (RFC 2047); the rest of a longer one is not looked at.
 pub const HEADER_VALUE_OCTETS_MAX: usize = 32 * KIB;
 /// RFC 5322 2.1.1 keeps a line under 998 octets; a field name longer than this is no name that anybody asks for.

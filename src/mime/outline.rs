@@ -1,12 +1,12 @@
 //! The parts found so far, in the compact form in which a scanner holds them until the message has ended.
 //!
 //! Owns a run of records: a part begins, a part ends. It charges every part with what it will take in the encoded
-//! [`Summary`], so that this never outgrows [`SUMMARY_OCTETS_MAX`]: when it would, long texts are cut first, in the
+//! [`Summary`], so that this never outgrows [`MIME_OUTLINE_OCTETS_MAX`]: when it would, long texts are cut first, in the
 //! steps of [`CUTS`], and then no more parts are taken. Which parts there are is for the scanner to say.
 
 use super::title::{CUTS, Cut, Title};
 use super::{Body, Envelope, Part, Span, Summary};
-use crate::limits::{MIME_PARTS_MAX, SECTION_DEPTH_MAX, SUMMARY_OCTETS_MAX};
+use crate::limits::{MIME_OUTLINE_OCTETS_MAX, MIME_PARTS_MAX, SECTION_DEPTH_MAX};
 use serde::{Deserialize, Serialize};
 
 /// What a part may hold.
@@ -64,7 +64,7 @@ impl Outline {
             title.cut(self.cut());
             let spare = if kind == Kind::Multipart { SMALL_PART_OCTETS } else { 0 };
             let octets = charge(&title, header).saturating_add(spare);
-            let room = SUMMARY_OCTETS_MAX.saturating_sub(RESERVE_OCTETS).saturating_sub(FRAME_OCTETS);
+            let room = MIME_OUTLINE_OCTETS_MAX.saturating_sub(RESERVE_OCTETS).saturating_sub(FRAME_OCTETS);
             if self.charged.saturating_add(octets) <= room {
                 self.charged = self.charged.saturating_add(octets);
                 self.parts = self.parts.saturating_add(1);
@@ -201,7 +201,7 @@ fn records(mut octets: &[u8]) -> impl Iterator<Item = Record> {
 
 /// What a part takes in the encoded summary at most; body and lines, not known yet, are taken for large.
 fn charge(title: &Title, header: Span) -> usize {
-    let title = postcard::to_stdvec(title).map_or(SUMMARY_OCTETS_MAX, |octets| octets.len());
+    let title = postcard::to_stdvec(title).map_or(MIME_OUTLINE_OCTETS_MAX, |octets| octets.len());
     title
         .saturating_add(varint(header.offset))
         .saturating_add(varint(header.octets))

@@ -16,8 +16,8 @@ pub struct Span {
 }
 
 /// All that IMAP needs of a message without reading it again. Encoded with postcard behind one version octet;
-/// what does not fit [`SUMMARY_OCTETS_MAX`] is cut: long texts first, then parts (a cut multipart shows as one
-/// `application/octet-stream`).
+/// what does not fit [`crate::limits::MIME_OUTLINE_OCTETS_MAX`] is cut: long texts first, then parts (the rest of a cut
+/// multipart shows as one `application/octet-stream`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// RFC 9051 7.5.2 ENVELOPE.

@@ -30,14 +30,19 @@ pub fn header_contains(field_value: &[u8], needle_folded: &str) -> bool {
 fn guess(value: &[u8]) -> Cow<'_, str> {
     match core::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
-        // A value that was cut within its last character.
-        Err(error) if error.error_len().is_none() => {
-            Cow::Borrowed(value.get(..error.valid_up_to()).and_then(|v| core::str::from_utf8(v).ok()).unwrap_or(""))
+        // Cut within its last character: other characters beyond ASCII show that it was UTF-8.
+        Err(error) if error.error_len().is_none() && !prefix(value, error.valid_up_to()).is_ascii() => {
+            Cow::Borrowed(prefix(value, error.valid_up_to()))
         }
         Err(_) if looks_like_gb2312(value) => encoding_rs::GB18030.decode_without_bom_handling(value).0,
         // No value is malformed here.
         Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(value).0,
     }
+}
+
+/// The part of a value that is UTF-8.
+fn prefix(value: &[u8], octets: usize) -> &str {
+    value.get(..octets).and_then(|valid| core::str::from_utf8(valid).ok()).unwrap_or_default()
 }
 
 /// Do all octets beyond ASCII come in pairs that are characters of GB 2312? Western texts have them singly.
@@ -86,7 +91,8 @@ mod tests {
         assert_eq!(decode_header("测试".as_bytes()), "测试");
         assert_eq!(decode_header(b"\xb2\xe2\xca\xd4 abc"), "测试 abc");
         assert_eq!(decode_header(b"Gr\xfc\xdfe"), "Grüße");
-        assert_eq!(decode_header(b"caf\xe9"), "caf");
+        assert_eq!(decode_header(b"caf\xe9"), "café");
+        assert_eq!(decode_header(b"\xe6\xb5\x8b\xe8\xaf"), "测");
         assert_eq!(decode_header(b"caf\xe9 x"), "café x");
     }
 
