@@ -21,11 +21,11 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 
 /// What one connection may hold at any time: the TLS state (4 KiB), a small record as it comes (8 KiB) and its plaintext
 /// (4 KiB) or a reply as it goes (8 KiB), a small line (2 KiB), and its session. Idle ones were measured at 12 KiB.
-pub const CONNECTION_OCTETS_MAX: usize = 26 * KIB;
+pub const CONNECTION_OCTETS_MAX: usize = 24 * KIB;
 
 /// Working buffers at one time: a connection holds one while it moves a message or a long command, and waits for one
 /// otherwise. More than the 64 clients of a burst, so that these never wait.
-pub const WORKING_BUFFERS_MAX: usize = 78;
+pub const WORKING_BUFFERS_MAX: usize = 68;
 
 /// One working buffer: one chunk of the log, see `store::format`.
 pub const WORKING_BUFFER_OCTETS: usize = 64 * KIB;
@@ -43,7 +43,7 @@ pub const TLS_SEND_OCTETS_MAX: usize = 18 * KIB;
 /// The sum of the worst cases. What is not here is not allocated in proportion to load.
 pub const WORST_CASE_OCTETS: usize = BASE_OCTETS
     + CONNECTIONS_MAX * CONNECTION_OCTETS_MAX
-    + WORKING_BUFFERS_MAX * (WORKING_BUFFER_OCTETS + TLS_SEND_OCTETS_MAX + SUMMARY_OCTETS_MAX)
+    + WORKING_BUFFERS_MAX * (WORKING_BUFFER_OCTETS + TLS_SEND_OCTETS_MAX + MIME_SCANNER_OCTETS_MAX + SUMMARY_OCTETS_MAX)
     + LARGE_INPUTS_MAX * LARGE_INPUT_OCTETS_MAX
     + TRANSACTIONS_MAX * RECIPIENTS_OCTETS_MAX
     + INDEX_CACHE_OCTETS
