@@ -77,6 +77,12 @@ pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 /// One commit batch of the log.
 pub const BATCH_OCTETS_MAX: usize = MIB;
+/// With so many transactions in the last group commit, more are on their way: the writer waits for them a moment.
+pub const GROUP_CROWD_MIN: usize = 8;
+/// It waits until none has come for so long; a client's next message takes a few round trips.
+pub const GROUP_GAP_TIMEOUT: Duration = Duration::from_micros(500);
+/// And never longer than this: a cache flush of an SD card takes several milliseconds.
+pub const GROUP_TIMEOUT: Duration = Duration::from_millis(4);
 /// Requests that wait for the log's writer: one a connection at most, so nobody is refused for it.
 pub const LOG_QUEUE_MAX: usize = CONNECTIONS_MAX;
 /// A mailbox's full name in UTF-8.
@@ -129,12 +135,17 @@ pub const RECEIVED_FIELDS_MAX: u32 = 100;
 pub const HEADER_NAME_OCTETS_MAX: usize = 78;
 /// RFC 5321 4.5.3.2.7: a server waits five minutes at least for the next command.
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// RFC 5321 4.5.3.2.5: the sender's own time for one block of data.
+/// RFC 5321 4.5.3.2.5: the sender's own time for one block of data. The same for a whole message, beyond what
+/// [`SMTP_DATA_RATE_OCTETS_MIN`] allows for its octets.
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(3 * 60);
-/// How long a client may take for a message beyond what [`SMTP_DATA_RATE_OCTETS_MIN`] allows for its octets.
-pub const SMTP_DATA_GRACE_TIMEOUT: Duration = Duration::from_secs(3 * 60);
 /// Octets a second that a message must come in with on average, so that nobody holds a working buffer for ever.
 pub const SMTP_DATA_RATE_OCTETS_MIN: u64 = 512;
+/// As [`SMTP_DATA_TIMEOUT`], when most working buffers are out.
+pub const SMTP_SCARCE_DATA_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a transaction may stay without a message when all of [`TRANSACTIONS_MAX`] are open.
+pub const SMTP_SCARCE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a wait looks whether others need what the client holds.
+pub const SMTP_SCARCE_CHECK: Duration = Duration::from_secs(10);
 /// How long a client may take to read a reply.
 pub const SMTP_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long MAIL waits for a transaction to become free, and DATA for a working buffer, before the client is told to
@@ -165,6 +176,8 @@ pub const IMAP_REPLY_OCTETS: usize = KIB;
 pub const IMAP_OUTPUT_OCTETS: usize = 16 * KIB;
 /// A literal that was refused and comes all the same is read to its end and dropped; for a larger one the connection ends.
 pub const IMAP_SKIP_OCTETS_MAX: u64 = MESSAGE_OCTETS_MAX;
+/// The same before a client has logged in.
+pub const IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX: u64 = 64 * 1024;
 /// Index rows read at once: 16 KiB of them.
 pub const IMAP_PAGE_ROWS: usize = 256;
 /// Index rows read at once when octets of their messages are sent, and so many messages marked as seen in one commit.
@@ -200,6 +213,8 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The next octets of an APPEND's message must come by then.
 pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// A working buffer must be filled by then: about a hundred octets a second.
+pub const IMAP_CHUNK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// A client must take what is written to it by then.
 pub const IMAP_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// An idling client hears something at least so often: below the five minutes after which many address translators

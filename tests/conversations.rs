@@ -24,6 +24,7 @@
 //! @repeat N ... @end                 holds the lines between them N times
 //! @eof [N]                           the server hangs up
 //! @close [N]                         the client hangs up
+//! @deliver ADDRESS FILE              puts tests/messages/FILE into an inbox
 //! @later SECONDS                     so much time passes
 //! @busy transactions|buffers         others have them all; @idle gives them back
 //! @stop                              the server is told to stop

@@ -7,6 +7,7 @@
 
 use super::{Error, Receipt, Spool, Transaction};
 use std::collections::VecDeque;
+use core::time::Duration;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How a request is answered: called once, from the writer's thread (or at once, when the request is refused).
@@ -105,6 +106,15 @@ impl Queue {
             inner = self.arrived.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         !inner.waiting.is_empty()
+    }
+
+    /// The next request, if one waits or comes within `patience`.
+    pub(super) fn pop_within(&self, patience: Duration) -> Option<Request> {
+        let inner = self.inner();
+        let still_empty = |inner: &mut Inner| inner.waiting.is_empty() && !inner.closed;
+        let waited = self.arrived.wait_timeout_while(inner, patience, still_empty);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.pop()
     }
 
     /// Takes no more requests; those that wait are still done. `false` if it was closed before.

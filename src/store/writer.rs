@@ -16,8 +16,9 @@ use super::segments::Begin;
 use super::shared::Shared;
 use super::width::wide;
 use super::{Error, LogPosition, Receipt, Spool, Transaction};
-use crate::limits::{WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX};
+use crate::limits::{GROUP_CROWD_MIN, GROUP_GAP_TIMEOUT, GROUP_TIMEOUT, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Octets that are written before a sync, at most: all that can be in working buffers at one time.
 const GROUP_OCTETS_MAX: usize = WORKING_BUFFERS_MAX * WORKING_BUFFER_OCTETS;
@@ -36,6 +37,8 @@ pub(super) struct Writer {
     written: Vec<(LogPosition, usize)>,
     /// Octets of the log when the group began.
     group_at: u64,
+    /// Transactions of the group before this one.
+    crowd: usize,
     /// What must wait for the next batch.
     carry: Option<Request>,
     /// Octets written when the last checkpoint was made.
@@ -92,6 +95,7 @@ impl Writer {
             answers: Vec::new(),
             written: Vec::new(),
             group_at: 0,
+            crowd: 0,
             carry: None,
             checkpoint_at: 0,
             tail_octets,
@@ -114,7 +118,8 @@ impl Writer {
     pub(super) fn round(&mut self) -> bool {
         self.look_at_room();
         self.group_at = self.shared.counters.log_octets.get();
-        while let Some(request) = self.carry.take().or_else(|| self.shared.queue.pop()) {
+        let begun = Instant::now();
+        while let Some(request) = self.carry.take().or_else(|| self.next(begun)) {
             if self.shared.is_read_only() {
                 request.refuse(Error::ReadOnly);
                 continue;
@@ -139,6 +144,18 @@ impl Writer {
         self.finish();
         self.checkpoint_if_due();
         self.carry.is_some() || self.shared.queue.len() > 0
+    }
+
+    /// The next request for the group that began at `begun`. Where many clients commit at a time, those that are about to
+    /// are waited for: one sync more or less is worth more to the card than the moment is to them. A client alone never
+    /// waits.
+    fn next(&self, begun: Instant) -> Option<Request> {
+        let waiting = self.shared.queue.pop();
+        if waiting.is_some() || self.crowd < GROUP_CROWD_MIN || self.answers.is_empty() {
+            return waiting;
+        }
+        let left = GROUP_TIMEOUT.checked_sub(begun.elapsed())?;
+        self.shared.queue.pop_within(left.min(GROUP_GAP_TIMEOUT))
     }
 
     fn checkpoint_if_due(&mut self) {
@@ -332,6 +349,7 @@ impl Writer {
         let overlay = core::mem::take(&mut self.overlay);
         let answers = core::mem::take(&mut self.answers);
         let written = core::mem::take(&mut self.written);
+        self.crowd = answers.iter().filter(|answer| matches!(answer, Answer::Receipt(..))).count();
         let outcome = match written.split_last() {
             _ if self.shared.is_read_only() => Err(Error::ReadOnly),
             None => Ok(()),

@@ -165,6 +165,7 @@ impl Talk {
             What::Peer(address) => self.world.peer(address),
             What::Account(address, quota) => self.world.account(address, Some(*quota)),
             What::Alias(address, targets) => self.world.alias(address, targets),
+            What::Deliver(address, file) => self.world.deliver(address, file),
             What::Later(seconds) => {
                 // Everybody gets to where it waits, and then the time is another.
                 settle().await;

@@ -40,6 +40,8 @@ pub enum What {
     Account(String, u64),
     /// `@alias`.
     Alias(String, Vec<String>),
+    /// `@deliver`.
+    Deliver(String, String),
     /// `@later`.
     Later(u64),
     /// `@busy`.
@@ -116,6 +118,10 @@ pub fn parse(text: &str) -> Result<Script, String> {
             "@alias" => {
                 let mut words = rest.split(' ').map(str::to_owned);
                 What::Alias(words.next().ok_or_else(wrong)?, words.collect())
+            }
+            "@deliver" => {
+                let (address, file) = rest.split_once(' ').ok_or_else(wrong)?;
+                What::Deliver(address.to_owned(), file.to_owned())
             }
             "@stored" => {
                 let (address, count) = rest.split_once(' ').ok_or_else(wrong)?;

@@ -1,10 +1,13 @@
 //! The server of one conversation: a store in memory, accounts, and the drivers.
 
 use pillarbox::account::{Accounts, Options as AccountOptions};
-use pillarbox::mail::{Address, Domain};
-use pillarbox::mime::Summary;
-use pillarbox::serve::{Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_smtp};
-use pillarbox::store::{Error, Store};
+use pillarbox::mail::{Address, Domain, FlagSelection, InternalDate};
+use pillarbox::mime::{Scanner, Summary};
+use pillarbox::serve::imap::serve_imap;
+use pillarbox::serve::{
+    Config, Connection, Services, SmtpService, StopSignal, Stopper, Surroundings, serve_pop3, serve_smtp,
+};
+use pillarbox::store::{Delivery, Error, QuotaRule, Spool, Store, Target, Transaction, WorkingBuffer};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -21,6 +24,8 @@ const PASSWORD: &str = "secret";
 #[derive(Clone, Copy)]
 enum Speaks {
     Smtp(SmtpService),
+    Pop3,
+    Imap,
 }
 
 fn speaks(name: &str) -> Result<Speaks, String> {
@@ -28,6 +33,8 @@ fn speaks(name: &str) -> Result<Speaks, String> {
         "smtp" | "relay" => Ok(Speaks::Smtp(SmtpService::Relay)),
         "submission" => Ok(Speaks::Smtp(SmtpService::Submission)),
         "lmtp" => Ok(Speaks::Smtp(SmtpService::Lmtp)),
+        "pop3" => Ok(Speaks::Pop3),
+        "imap" => Ok(Speaks::Imap),
         _ => Err(format!("no service is called {name}")),
     }
 }
@@ -110,6 +117,8 @@ impl World {
             }
             match speaks {
                 Speaks::Smtp(service) => serve_smtp(connection, services, service).await,
+                Speaks::Pop3 => serve_pop3(connection, services).await,
+                Speaks::Imap => serve_imap(connection, services).await,
             }
         });
         far
@@ -151,7 +160,33 @@ impl World {
         let secret = base64::engine::general_purpose::STANDARD.encode(secret);
         match self.speaks {
             Speaks::Smtp(_) => (format!("AUTH PLAIN {secret}\r\n"), "235 2.7.0 ...".to_owned()),
+            Speaks::Pop3 => (format!("AUTH PLAIN {secret}\r\n"), "+OK ...".to_owned()),
+            Speaks::Imap => {
+                (format!("login AUTHENTICATE PLAIN {secret}\r\n"), "login OK [CAPABILITY ...] Logged in".to_owned())
+            }
         }
+    }
+
+    /// Puts a message of `tests/messages` into an inbox.
+    pub fn deliver(&self, address: &str, file: &str) -> Result<(), String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages").join(file);
+        let message = std::fs::read(path).map_err(|error| format!("{file}: {error}"))?;
+        let account = self.services.accounts.account(address).map_err(|e| e.to_string())?.ok_or("no such account")?;
+        let inbox = self.store.mailbox(account.owner, "INBOX").map_err(|e| e.to_string())?.ok_or("no inbox")?;
+        let mut spool = Spool::new(WorkingBuffer::unpooled(), u64::MAX);
+        // Messages there are small: they fit one chunk.
+        spool.push(&message).map_err(|error| error.to_string())?;
+        let mut scanner = Scanner::new();
+        scanner.push(&message);
+        let target = Target {
+            mailbox: inbox.id,
+            flags: FlagSelection::default(),
+            internal_date: InternalDate::utc(0),
+            quota: QuotaRule::Promised,
+        };
+        let summary = scanner.finish().encode().ok_or("no summary")?;
+        let delivery = Transaction::Deliver(Delivery { spool, summary, targets: vec![target] });
+        self.store.commit(delivery).map(|_| ()).map_err(|error| error.to_string())
     }
 
     /// How many messages an inbox has, and the newest.

@@ -4,7 +4,7 @@
 
 use super::Session;
 use super::reply::{Done, Ended};
-use crate::limits::{IMAP_APPEND_TIMEOUT, IMAP_SKIP_OCTETS_MAX};
+use crate::limits::{IMAP_APPEND_TIMEOUT, IMAP_CHUNK_TIMEOUT, WORKING_BUFFER_OCTETS};
 use crate::mail::InternalDate;
 use crate::mime::Scanner;
 use crate::serve::ConnectionError;
@@ -71,10 +71,13 @@ impl Session {
         let mut scanner = Scanner::new();
         let mut failed = None;
         let mut left = literal.octets;
+        // A buffer is not lent to a client that sends an octet now and then.
+        let mut deadline = Instant::now() + IMAP_CHUNK_TIMEOUT;
         while left > 0 {
             if self.connection.buffered().is_empty() {
                 self.flush().await?;
-                self.connection.fill(IMAP_APPEND_TIMEOUT).await?;
+                let patience = deadline.saturating_duration_since(Instant::now()).min(IMAP_APPEND_TIMEOUT);
+                self.connection.fill(patience).await?;
             }
             let octets = self.connection.buffered();
             let part = usize::try_from(left).unwrap_or(usize::MAX).min(octets.len());
@@ -103,7 +106,10 @@ impl Session {
                 && let Some(full) = spool.take_if(|spool| spool.is_full())
             {
                 match self.services.store.spill(full).await {
-                    Ok(emptied) => spool = Some(emptied),
+                    Ok(emptied) => {
+                        spool = Some(emptied);
+                        deadline = Instant::now() + IMAP_CHUNK_TIMEOUT;
+                    }
                     Err(error) => {
                         failed.get_or_insert(self.refused(&error, Asked::Target));
                     }
@@ -129,7 +135,7 @@ impl Session {
         }
         let mut literal = self.drop_line(deadline).await?;
         while let Some(head) = literal {
-            if head.octets > IMAP_SKIP_OCTETS_MAX {
+            if head.octets > self.skip_octets_max() {
                 return Err(ConnectionError::Closed);
             }
             self.drop_octets(head.octets, deadline).await?;
@@ -143,13 +149,13 @@ impl Session {
         if !literal.non_synchronizing {
             return Ok(());
         }
-        if literal.octets > IMAP_SKIP_OCTETS_MAX {
+        if literal.octets > self.skip_octets_max() {
             return Err(Refusal::bye("TOOBIG", "The message is larger than this server takes").into());
         }
         let mut left = literal.octets;
         while left > 0 {
             // As patient as if the message were taken.
-            let part = left.min(crate::limits::WORKING_BUFFER_OCTETS.try_into().unwrap_or(u64::MAX));
+            let part = left.min(WORKING_BUFFER_OCTETS.try_into().unwrap_or(u64::MAX));
             self.drop_octets(part, Instant::now() + IMAP_APPEND_TIMEOUT).await?;
             left = left.saturating_sub(part);
         }

@@ -3,7 +3,7 @@
 use super::Session;
 use super::reply::Ended;
 use crate::limits::IMAP_CHANGES_AT_ONCE;
-use crate::mail::Keyword;
+use crate::mail::{Keyword, ModSeq};
 use crate::store::{Change, Error, MailboxId, MessageRow, Store};
 use crate::wire::imap::encode::{self, Code, Condition, FetchResponse};
 use crate::wire::imap::{Full, Out};
@@ -131,7 +131,7 @@ impl Session {
     /// RFC 7162 3.1: the first command that turns CONDSTORE on while a mailbox is open is told its HIGHESTMODSEQ.
     pub(super) async fn announce_modseq(&mut self) -> Result<(), crate::serve::ConnectionError> {
         let Some(open) = &self.open else { return Ok(()) };
-        let modseq = open.view.modseq();
+        let modseq = open.view.modseq().max(ModSeq(1));
         self.say(|out| encode::untagged(out, Condition::Ok, Some(&Code::HighestModSeq(modseq)), "Highest")).await
     }
 }

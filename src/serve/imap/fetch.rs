@@ -87,6 +87,7 @@ impl Session {
         let plan = Arc::new(plan);
         let named = self.named(&set, uid).await?;
         drop(set);
+        let by_number = !named.uid;
         let expected = named
             .ranges
             .iter()
@@ -124,7 +125,7 @@ impl Session {
             return Err(Refusal::no("UNKNOWN-CTE", "A part has a transfer encoding that is not known here").into());
         }
         // RFC 9051 6.4.9: UIDs that are not there are passed over. A number was there when the client was told of it.
-        if problems.gone || (!uid && found < expected) {
+        if problems.gone || (by_number && found < expected) {
             return Err(Refusal::no("EXPUNGEISSUED", "Some of these messages are gone").into());
         }
         Ok(Done::plain("Fetched"))

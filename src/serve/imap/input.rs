@@ -7,8 +7,8 @@
 
 use super::Session;
 use crate::limits::{
-    IMAP_COMMAND_OCTETS_MAX, IMAP_COMMAND_TIMEOUT, IMAP_GATHER_OCTETS, IMAP_LOGIN_TIMEOUT, IMAP_SKIP_OCTETS_MAX,
-    INPUT_BUFFER_OCTETS,
+    IMAP_COMMAND_OCTETS_MAX, IMAP_COMMAND_TIMEOUT, IMAP_GATHER_OCTETS, IMAP_LOGIN_TIMEOUT,
+    IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX, IMAP_SKIP_OCTETS_MAX, INPUT_BUFFER_OCTETS,
 };
 use crate::serve::ConnectionError;
 use crate::store::WorkingBuffer;
@@ -191,6 +191,11 @@ impl Session {
         if self.imap.user().is_some() { IMAP_COMMAND_OCTETS_MAX } else { IMAP_GATHER_OCTETS }
     }
 
+    /// The largest literal that is read to its end only to be dropped.
+    pub(super) fn skip_octets_max(&self) -> u64 {
+        if self.imap.user().is_some() { IMAP_SKIP_OCTETS_MAX } else { IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX }
+    }
+
     /// Makes room for `octets` more.
     async fn make_room(&mut self, gathered: &mut Option<Gathered>, octets: usize) -> Result<(), TooLong> {
         let len = gathered.as_ref().map_or(0, Gathered::len);
@@ -287,7 +292,7 @@ impl Session {
         deadline: Instant,
     ) -> Result<Input, ConnectionError> {
         while let Some(head) = literal {
-            if head.octets > IMAP_SKIP_OCTETS_MAX {
+            if head.octets > self.skip_octets_max() {
                 return Ok(Input::Hopeless("Literal is too large"));
             }
             self.drop_octets(head.octets, deadline).await?;

@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::reply::{Done, Ended};
-use crate::limits::{IMAP_LIST_PAGE_ROWS, IMAP_PAGE_ROWS};
+use crate::limits::{IMAP_LIST_PAGE_ROWS, STORE_MESSAGES_MAX};
 use crate::mail::{ModSeq, SpecialUse};
 use crate::session::imap::{Asked, Refusal, Runs, check_name, first_below, is_below, parents};
 use crate::store::{Error, MailboxId, MailboxRow, MailboxSpec, Owner, Receipt, Store, Transaction, UidRanges};
@@ -144,8 +144,8 @@ impl Session {
     async fn first_uids(&self, mailbox: MailboxId) -> Result<UidRanges, Ended> {
         let uids = self.services.store.read(move |store| {
             let mut view = store.open_view(mailbox)?;
-            let mut uids = Runs::new(IMAP_PAGE_ROWS);
-            for (_, row) in store.messages_by_uid(&mut view, 1..=u32::MAX, IMAP_PAGE_ROWS)? {
+            let mut uids = Runs::new(STORE_MESSAGES_MAX);
+            for (_, row) in store.messages_by_uid(&mut view, 1..=u32::MAX, STORE_MESSAGES_MAX)? {
                 uids.push(row.uid.get());
             }
             Ok(uids.take())
@@ -164,23 +164,13 @@ impl Session {
             return Err(self.refused(&Error::MailboxExists, Asked::Named));
         }
         let (source, below) = self.look(owner, &from).await?;
-        let Some(source) = source.as_ref().map(|row| row.id).or(None) else {
-            if !below {
-                return Err(self.refused(&Error::NoSuchMailbox, Asked::Named));
-            }
-            return self.rename_level(owner, from, to).await;
-        };
-        self.create_parents(owner, &to).await?;
-        if from == INBOX {
-            return self.rename_inbox(owner, source, to).await;
+        if source.is_none() && !below {
+            return Err(self.refused(&Error::NoSuchMailbox, Asked::Named));
         }
-        self.change(Transaction::RenameMailbox { owner, from, to }).await?;
-        Ok(Done::plain("Renamed"))
-    }
-
-    /// A name that is there only through what is below it.
-    async fn rename_level(&self, owner: Owner, from: String, to: String) -> Result<Done, Ended> {
         self.create_parents(owner, &to).await?;
+        if let Some(inbox) = source.filter(|row| row.name == INBOX) {
+            return self.rename_inbox(owner, inbox.id, to).await;
+        }
         self.change(Transaction::RenameMailbox { owner, from, to }).await?;
         Ok(Done::plain("Renamed"))
     }

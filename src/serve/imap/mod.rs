@@ -109,19 +109,21 @@ impl Session {
                 return self.command(&tag, Command::Append(append.clone()), Some(&append)).await;
             }
             Input::Invalid { tag, how, code, text } => {
+                // RFC 9051 7.1.3: without a tag, the answer is an untagged one.
                 let tag = tag.as_deref().unwrap_or("*");
                 self.say(|out| encode::tagged(out, tag, how, code.as_ref(), text)).await?;
-                self.bad_commands = self.bad_commands.saturating_add(1);
+                if how == Condition::Bad {
+                    self.bad_commands = self.bad_commands.saturating_add(1);
+                }
                 (self.bad_commands > IMAP_BAD_COMMANDS_MAX)
                     .then_some(Refusal::bye("CLIENTBUG", "Too many bad commands"))
             }
             Input::Hopeless(text) => Some(Refusal::bye("TOOBIG", text)),
         };
-        if let Some(refusal) = refusal {
-            self.farewell(refusal).await;
-            self.imap = Imap::Logout;
+        match refusal {
+            Some(refusal) => self.sent_away(refusal).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Does a command and completes it.
@@ -134,28 +136,28 @@ impl Session {
             Step::Refuse(refusal) if refusal.severity == Severity::Bad => self.bad_commands.saturating_add(1),
             _ => 0,
         };
-        let mut expunges = may_expunge(&step);
+        let expunges = may_expunge(&step);
         let announces = !matches!(step, Step::Enabled(_) | Step::Select { .. });
         if !was_condstore && self.imap.enabled().condstore && announces {
             self.announce_modseq().await?;
         }
-        let appending = append.filter(|_| !matches!(step, Step::Append(_)));
-        let mut result = match appending {
-            // The literal of an APPEND that is not allowed here still has to be got rid of.
+        let result = match append.filter(|_| !matches!(step, Step::Append(_))) {
+            // The message of an APPEND that is not allowed here may come all the same.
             Some(append) => self.skip_message(append.literal).await.and(self.perform(tag, step).await),
             None => self.perform(tag, step).await,
         };
-        // RFC 9051 7: whatever has changed is told before the command is completed.
-        if !matches!(&result, Err(Ended::Connection(_)) | Err(Ended::Refused(Refusal { severity: Severity::Bye, .. })))
-        {
-            if matches!(result, Err(Ended::Refused(_))) && self.open.is_none() {
-                expunges = false;
-            }
-            if let Err(ended) = self.tell_changes(expunges).await {
-                result = Err(ended);
-            }
+        if let Err(Ended::Connection(_) | Ended::Refused(Refusal { severity: Severity::Bye, .. })) = &result {
+            return self.complete(tag, result).await;
         }
-        self.complete(tag, result).await
+        // RFC 9051 7: whatever has changed is told before the command is completed.
+        let told = self.tell_changes(expunges).await;
+        self.complete(tag, result).await?;
+        match told {
+            Err(Ended::Connection(error)) => Err(error),
+            Err(Ended::Refused(refusal)) if refusal.severity == Severity::Bye => self.sent_away(refusal).await,
+            // Anything else is in the log, and may be better the next time.
+            Ok(()) | Err(Ended::Refused(_) | Ended::Answered) => Ok(()),
+        }
     }
 
     /// The tagged response.
@@ -170,16 +172,11 @@ impl Session {
                 let how = match refusal.severity {
                     Severity::No => Condition::No,
                     Severity::Bad => Condition::Bad,
-                    Severity::Bye => {
-                        self.farewell(refusal).await;
-                        self.imap = Imap::Logout;
-                        return Ok(());
-                    }
+                    Severity::Bye => return self.sent_away(refusal).await,
                 };
                 self.say(|out| encode::tagged(out, tag, how, code.as_ref(), refusal.text)).await?;
                 if self.bad_commands > IMAP_BAD_COMMANDS_MAX {
-                    self.farewell(Refusal::bye("CLIENTBUG", "Too many bad commands")).await;
-                    self.imap = Imap::Logout;
+                    return self.sent_away(Refusal::bye("CLIENTBUG", "Too many bad commands")).await;
                 }
                 Ok(())
             }
@@ -200,6 +197,7 @@ impl Session {
             }
             Step::Noop => Ok(Done::plain("Nothing done")),
             Step::Logout => {
+                self.open = None;
                 self.say(|out| encode::bye(out, "Good bye")).await?;
                 Ok(Done::plain("Logged out"))
             }
@@ -260,6 +258,15 @@ impl Session {
     /// How long the client may wait before it sends something.
     fn patience(&self) -> Duration {
         if self.imap.user().is_some() { IMAP_IDLE_TIMEOUT } else { IMAP_LOGIN_TIMEOUT }
+    }
+
+    /// Says BYE and ends the session.
+    async fn sent_away(&mut self, refusal: Refusal) -> Result<(), ConnectionError> {
+        log::info!("[{}] IMAP: sent away: {}", self.connection.session_id(), refusal.text);
+        self.farewell(refusal).await;
+        self.open = None;
+        self.imap = Imap::Logout;
+        Ok(())
     }
 
     /// Says BYE, if the client still listens.

@@ -93,6 +93,8 @@ impl Current {
 
 /// What the next piece of a response is.
 enum Piece {
+    /// Written, the response is complete.
+    End,
     /// Written, the item is complete.
     Done,
     /// Written up to the literal's head; its octets follow.
@@ -124,7 +126,7 @@ impl Production {
         self.buffer.take().unwrap_or_else(WorkingBuffer::unpooled)
     }
 
-    /// Fills `room` with what comes next; gives how much of it.
+    /// Fills `room`, of 32 octets at least, with what comes next; gives how much of it.
     ///
     /// # Errors
     /// The store failed within a response: what has been sent cannot be completed.
@@ -255,24 +257,17 @@ impl Production {
         let (mark, before) = (out.mark(), current.response);
         // Is this at the beginning of the buffer, so that it will not fit any better later?
         let fresh = out.is_empty();
-        let Some(item) = plan.items.get(current.item) else {
-            return match self.finish(plan, out) {
-                Ok(()) => {
-                    let reader = self.current.take().and_then(|current| current.reader);
-                    self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
-                    Ok(true)
-                }
-                Err(Full) => {
-                    out.roll_back(mark);
-                    if let Some(current) = &mut self.current {
-                        current.response = before;
-                    }
-                    Ok(false)
-                }
-            };
-        };
         let flags = (self.keywords.as_slice(), self.recent_from);
-        match encode(current, item, out, summary, flags, &mut self.problems) {
+        let written = match plan.items.get(current.item) {
+            Some(item) => encode(current, item, out, summary, flags, &mut self.problems),
+            None => end(current, plan, out, flags),
+        };
+        match written {
+            Ok(Piece::End) => {
+                let reader = self.current.take().and_then(|current| current.reader);
+                self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
+                Ok(true)
+            }
             Ok(Piece::Done) => {
                 current.next_item();
                 Ok(true)
@@ -300,18 +295,23 @@ impl Production {
             }
         }
     }
+}
 
-    /// Ends the response.
-    fn finish(&mut self, plan: &FetchPlan, out: &mut Out<'_>) -> Result<(), Full> {
-        let Some(current) = &mut self.current else { return Ok(()) };
-        if current.wanted.seen && !plan.items.contains(&FetchItem::Flags) {
-            // RFC 9051 6.4.5: flags that change this way are part of the response.
-            let row = &current.wanted.row;
-            let recent = self.recent_from.is_some_and(|from| row.uid.get() >= from);
-            current.response.flags(out, row.flags, &self.keywords, recent)?;
-        }
-        current.response.end(out)
+/// Writes the end of the response.
+fn end(
+    current: &mut Current,
+    plan: &FetchPlan,
+    out: &mut Out<'_>,
+    (keywords, recent_from): (&[Keyword], Option<u32>),
+) -> Result<Piece, Full> {
+    let row = &current.wanted.row;
+    if current.wanted.seen && !plan.items.contains(&FetchItem::Flags) {
+        // RFC 9051 6.4.5: flags that change this way are part of the response.
+        let recent = recent_from.is_some_and(|from| row.uid.get() >= from);
+        current.response.flags(out, row.flags, keywords, recent)?;
     }
+    current.response.end(out)?;
+    Ok(Piece::End)
 }
 
 /// Writes one item, or its beginning.
@@ -495,4 +495,110 @@ pub(super) fn load(
 /// Does the message lack `\Seen`?
 pub(super) fn is_unseen(row: &MessageRow) -> bool {
     !row.flags.has(SystemFlag::Seen)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use crate::mail::{FlagSelection, InternalDate};
+    use crate::session::imap::Enabled;
+    use crate::store::{Delivery, MailboxSpec, Owner, QuotaRule, Receipt, Spool, Target, Transaction};
+    use crate::wire::imap::command::Command;
+    use crate::wire::imap::{Decoded, decode};
+
+    const MESSAGE: &str = "From: a@example.org\r\nSubject: x\r\nX-Long: 1\r\n 2\r\n\
+        Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+        SGVsbG8gd29ybGQsIGhlbGxvIGFnYWlu\r\n--b\r\n\r\nplain\r\n--b--\r\n";
+
+    fn store() -> (Store, Vec<Wanted>) {
+        let store = Store::open_in_memory().unwrap();
+        let spec = MailboxSpec { owner: Owner(1), name: "INBOX".into(), special_use: None, subscribed: false };
+        let Receipt::Created(mailbox) = store.commit(Transaction::CreateMailbox(spec)).unwrap() else {
+            return (store, vec![]);
+        };
+        for _ in 0..2 {
+            let mut spool = Spool::new(WorkingBuffer::unpooled(), 100_000);
+            spool.push(MESSAGE.as_bytes()).unwrap();
+            let mut scanner = Scanner::new();
+            scanner.push(MESSAGE.as_bytes());
+            let target = Target {
+                mailbox,
+                flags: FlagSelection::of(SystemFlag::Draft),
+                internal_date: InternalDate::utc(0),
+                quota: QuotaRule::Promised,
+            };
+            let summary = scanner.finish().encode().unwrap();
+            store.commit(Transaction::Deliver(Delivery { spool, summary, targets: vec![target] })).unwrap();
+        }
+        let mut view = store.open_view(mailbox).unwrap();
+        let rows = store.messages_by_uid(&mut view, 1..=u32::MAX, 10).unwrap();
+        let wanted = rows.into_iter().map(|(sequence, row)| Wanted { sequence, row, seen: sequence == 2 }).collect();
+        (store, wanted)
+    }
+
+    fn items(command: &str) -> Vec<FetchItem> {
+        match decode(format!("a FETCH 1 {command}\r\n").as_bytes()) {
+            Ok(Decoded::Command(tagged)) => match tagged.command {
+                Command::Fetch { items, .. } => items,
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    fn produced(store: &Store, wanted: &[Wanted], command: &str, room: usize) -> Vec<u8> {
+        let plan = Arc::new(FetchPlan::new(items(command), false, false, false, Enabled::default()));
+        let mut production = Production::new(plan, Vec::new(), Some(2), wanted.to_vec(), WorkingBuffer::unpooled());
+        let mut sent = Vec::new();
+        loop {
+            let mut buffer = vec![0; room];
+            let (octets, progress) = production.produce(store, &mut buffer).unwrap();
+            sent.extend_from_slice(&buffer[..octets]);
+            if progress == Progress::Finished {
+                assert!(production.into_buffer().is_some());
+                return sent;
+            }
+        }
+    }
+
+    #[test]
+    fn responses_are_the_same_however_small_the_buffer_is() {
+        let (store, wanted) = store();
+        let command = "(UID FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[] BODY.PEEK[HEADER.FIELDS (SUBJECT X-LONG)]<2.12> \
+                       BODY.PEEK[9] BODY[HEADER.FIELDS.NOT (FROM)] BINARY[1]<6.9> BINARY.SIZE[1] BODY.PEEK[2]<3.100>)";
+        assert_eq!(items(command).len(), 11);
+        let whole = produced(&store, &wanted, command, 16_384);
+        let text = String::from_utf8(whole.clone()).unwrap();
+        assert!(text.contains(&format!("BODY[] {{{}}}\r\n{MESSAGE}", MESSAGE.len())));
+        assert!(text.contains("BODY[HEADER.FIELDS (SUBJECT X-LONG)]<2> {12}\r\nbject: x\r\nX- BODY[9] NIL"), "{text}");
+        assert!(text.contains("BINARY[1]<6> {9}\r\nworld, he BINARY.SIZE[1] 24 BODY[2]<3> {2}\r\nin)\r\n"), "{text}");
+        assert!(text.contains("* 2 FETCH (UID 2 FLAGS (\\Recent \\Draft)"), "{text}");
+        for room in (32..100).chain([200, 1_000]) {
+            assert_eq!(produced(&store, &wanted, command, room), whole, "{room}");
+        }
+    }
+
+    #[test]
+    fn flags_that_a_fetch_has_set_are_told_with_it() {
+        let (store, wanted) = store();
+        let text = String::from_utf8(produced(&store, &wanted, "(BODY[2])", 100)).unwrap();
+        assert_eq!(
+            text,
+            "* 1 FETCH (BODY[2] {5}\r\nplain)\r\n* 2 FETCH (BODY[2] {5}\r\nplain FLAGS (\\Recent \\Draft))\r\n"
+        );
+    }
+
+    #[test]
+    fn what_is_gone_is_passed_over() {
+        let (store, mut wanted) = store();
+        wanted[0].row.blob = crate::store::BlobId(999);
+        let plan = Arc::new(FetchPlan::new(items("(ENVELOPE)"), false, false, false, Enabled::default()));
+        let mut production = Production::new(plan, Vec::new(), None, wanted, WorkingBuffer::unpooled());
+        let mut room = vec![0; 4_096];
+        let (octets, progress) = production.produce(&store, &mut room).unwrap();
+        assert_eq!(progress, Progress::Finished);
+        assert!(room[..octets].starts_with(b"* 2 FETCH (ENVELOPE ("));
+        assert!(production.problems.gone);
+    }
 }

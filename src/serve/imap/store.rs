@@ -4,7 +4,7 @@ use super::Session;
 use super::changes::{Telling, keyword_names};
 use super::fetch::{Rows, Walk};
 use super::reply::{Done, Ended};
-use crate::limits::{IMAP_MODIFIED_RANGES_MAX, IMAP_PAGE_ROWS, STORE_MESSAGES_MAX};
+use crate::limits::{IMAP_MODIFIED_RANGES_MAX, STORE_MESSAGES_MAX};
 use crate::mail::{FlagChange, FlagSelection, Keyword, ModSeq, SequenceSet};
 use crate::session::imap::{Asked, Runs};
 use crate::store::{MailboxId, Receipt, Transaction, UidRanges};
@@ -26,8 +26,6 @@ pub(super) struct Storing {
     pub(super) unchanged_since: Option<ModSeq>,
 }
 
-const _: () = assert!(IMAP_PAGE_ROWS <= STORE_MESSAGES_MAX, "one page is one step");
-
 impl Session {
     /// Changes flags and tells what became of them.
     pub(super) async fn store(&mut self, storing: Storing) -> Result<Done, Ended> {
@@ -39,7 +37,9 @@ impl Session {
             ..self.telling(storing.uid || condstore)
         };
         let named = self.named(&storing.set, storing.uid).await?;
-        let mut walk = Walk::new(named, IMAP_PAGE_ROWS);
+        // One page of rows is one step and one commit. The buffer stands for the memory of the page.
+        let mut walk = Walk::new(named, STORE_MESSAGES_MAX);
+        let _buffer = self.services.buffers.lease().await;
         let mut modified = Runs::new(IMAP_MODIFIED_RANGES_MAX);
         loop {
             let rows = self.next_rows(&mut walk).await?;

@@ -26,7 +26,9 @@ impl Lock {
     /// Takes the lock. `None`: another session has it.
     pub(super) fn take(services: &Arc<Services>, owner: Owner) -> Option<Self> {
         let key = (Arc::as_ptr(services).addr(), owner);
-        locked().insert(key).then_some(Self(key))
+        let free = locked().insert(key);
+        // Only a lock that was taken may be made: dropping one gives it back.
+        if free { Some(Self(key)) } else { None }
     }
 
     /// Whose maildrop.

@@ -7,6 +7,7 @@ use crate::mail::{Address, ForwardPath, ReversePath};
 use crate::session::smtp::{Admission, Candidate, Envelope, Resolution, Verification};
 use crate::store::{Error, Owner, Store};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The mailbox that mail comes into.
 const INBOX: &str = "INBOX";
@@ -27,7 +28,7 @@ impl Session {
         if self.permit.is_none() {
             let waiting = Arc::clone(&self.services.transactions).acquire_owned();
             match tokio::time::timeout(SMTP_PERMIT_TIMEOUT, waiting).await {
-                Ok(Ok(permit)) => self.permit = Some(permit),
+                Ok(Ok(permit)) => self.permit = Some((permit, Instant::now())),
                 Ok(Err(_)) | Err(_) => return Admission::Overloaded,
             }
         }

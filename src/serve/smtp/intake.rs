@@ -4,14 +4,16 @@
 //! rest of a refused message is read and dropped, so that it is never taken for commands. Nothing of a message is stored
 //! when the client goes away before its end.
 
-use super::Session;
-use crate::limits::{RECEIVED_FIELDS_MAX, SMTP_PERMIT_TIMEOUT, SMTP_REPLY_TIMEOUT};
+use super::{Session, journal};
+use crate::limits::{
+    RECEIVED_FIELDS_MAX, SMTP_PERMIT_TIMEOUT, SMTP_REPLY_TIMEOUT, SMTP_SCARCE_CHECK, WORKING_BUFFERS_MAX,
+};
 use crate::mail::{FlagSelection, InternalDate};
 use crate::mime::Scanner;
-use crate::serve::{AsyncStore, Connection, ConnectionError};
+use crate::serve::{AsyncStore, BufferPool, Connection, ConnectionError};
 use crate::session::smtp::trace::{Protocol, Trace, header};
-use crate::session::smtp::{Envelope, HeaderPass, Missing, Received, START_INPUT, Service, patience};
-use crate::store::{Delivery, Error, QuotaRule, Spool, Target, Transaction};
+use crate::session::smtp::{HeaderPass, Missing, Pace, Received, START_INPUT, Service};
+use crate::store::{Delivery, Error, MailboxId, QuotaRule, Spool, Target, Transaction};
 use crate::wire::smtp::{Body, DataDecoder, LineCheck};
 use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,6 +30,8 @@ pub(super) struct Intake {
     pass: HeaderPass,
     lines: LineCheck,
     id: String,
+    /// For the log: where it comes from and goes to.
+    route: String,
     date: InternalDate,
     started: Instant,
     /// Octets of the client's message.
@@ -47,9 +51,17 @@ impl Intake {
         self.octets
     }
 
-    /// How long to wait for more of it.
-    pub(super) fn patience(&self) -> Result<Duration, ConnectionError> {
-        patience(self.started.elapsed(), self.octets).ok_or(ConnectionError::TimedOut)
+    /// Where it comes from and goes to, for the log.
+    pub(super) fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// How long to wait for more of it before looking again, when nothing has come since `silence`.
+    pub(super) fn patience(&self, buffers: &BufferPool, silence: Instant) -> Result<Duration, ConnectionError> {
+        // A refused message holds no buffer that anyone could need.
+        let scarce = self.kept.is_some() && buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
+        let pace = Pace { elapsed: self.started.elapsed(), silent: silence.elapsed(), scarce };
+        pace.for_data(self.octets).map(|left| left.min(SMTP_SCARCE_CHECK)).ok_or(ConnectionError::TimedOut)
     }
 
     /// Forgets the message; its end will say why.
@@ -83,12 +95,12 @@ impl Intake {
     }
 
     /// The message is whole: commits it to the recipients' mailboxes.
-    async fn finish(&mut self, store: &AsyncStore, envelope: Option<&Envelope>) -> Received {
+    async fn finish(&mut self, store: &AsyncStore, mailboxes: &[MailboxId]) -> Received {
         if let Some(refusal) = self.refusal.take() {
             return refusal;
         }
         let Some(kept) = self.kept.take() else { return Received::Failed(Error::Gone) };
-        match deliver(store, kept, self.pass.finish(), envelope, self.date).await {
+        match deliver(store, kept, self.pass.finish(), mailboxes, self.date).await {
             Ok(()) => Received::Stored(core::mem::take(&mut self.id)),
             Err(error) => Received::Failed(error),
         }
@@ -114,13 +126,12 @@ async fn deliver(
     store: &AsyncStore,
     kept: Box<Kept>,
     rest: &[u8],
-    envelope: Option<&Envelope>,
+    mailboxes: &[MailboxId],
     internal_date: InternalDate,
 ) -> Result<(), Error> {
     let Kept { spool, scanner } = *kept.push(store, rest).await?;
     let summary = scanner.finish().encode().ok_or(Error::OverLimit("summary"))?;
-    let mailboxes = envelope.map_or(&[][..], |envelope| envelope.recipients.mailboxes());
-    let target = |mailbox: &_| Target {
+    let target = |mailbox: &MailboxId| Target {
         mailbox: *mailbox,
         flags: FlagSelection::default(),
         internal_date,
@@ -154,6 +165,7 @@ impl Session {
             pass: HeaderPass::new(missing),
             lines: LineCheck::default(),
             id,
+            route: journal::route(&self.smtp),
             date,
             started: Instant::now(),
             octets: 0,
@@ -192,7 +204,7 @@ impl Session {
         self.connection.flush(SMTP_REPLY_TIMEOUT).await?;
         let mut decoder = DataDecoder::new();
         loop {
-            let buffered = wait(&mut self.connection, &intake).await?;
+            let buffered = wait(&mut self.connection, &self.services.buffers, &intake).await?;
             let piece = decoder.next(buffered);
             intake.take(&self.services.store, piece.octets).await;
             if let Some(fault) = decoder.fault() {
@@ -204,7 +216,7 @@ impl Session {
                 break;
             }
         }
-        let received = intake.finish(&self.services.store, self.smtp.envelope()).await;
+        let received = intake.finish(&self.services.store, &self.smtp.take_mailboxes()).await;
         self.intake = Some(intake);
         Ok(received)
     }
@@ -224,7 +236,7 @@ impl Session {
         let binary = self.smtp.envelope().is_some_and(|envelope| envelope.parameters.body == Some(Body::BinaryMime));
         let mut left = octets;
         while left > 0 {
-            let buffered = wait(&mut self.connection, &intake).await?;
+            let buffered = wait(&mut self.connection, &self.services.buffers, &intake).await?;
             let piece = buffered.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(buffered);
             if !binary {
                 intake.lines.feed(piece);
@@ -238,7 +250,7 @@ impl Session {
             intake.refuse(Received::Fault(fault));
         }
         let received = if last {
-            intake.finish(&self.services.store, self.smtp.envelope()).await
+            intake.finish(&self.services.store, &self.smtp.take_mailboxes()).await
         } else {
             // A chunk that cannot lead to anything is refused at once.
             intake.refusal.take().unwrap_or(Received::Chunk(octets))
@@ -253,8 +265,8 @@ impl Session {
         let mut left = octets;
         while left > 0 {
             if self.connection.buffered().is_empty() {
-                let gone = octets.saturating_sub(left);
-                let timeout = patience(started.elapsed(), gone).ok_or(ConnectionError::TimedOut)?;
+                let pace = Pace { elapsed: started.elapsed(), silent: Duration::ZERO, scarce: false };
+                let timeout = pace.for_data(octets.saturating_sub(left)).ok_or(ConnectionError::TimedOut)?;
                 self.connection.flush(SMTP_REPLY_TIMEOUT).await?;
                 self.connection.fill(timeout).await?;
             }
@@ -268,12 +280,20 @@ impl Session {
 }
 
 /// Octets that are there, waiting for some if there are none.
-async fn wait<'a>(connection: &'a mut Connection, intake: &Intake) -> Result<&'a [u8], ConnectionError> {
-    if connection.buffered().is_empty() {
-        let timeout = intake.patience()?;
+async fn wait<'a>(
+    connection: &'a mut Connection,
+    buffers: &BufferPool,
+    intake: &Intake,
+) -> Result<&'a [u8], ConnectionError> {
+    let silence = Instant::now();
+    while connection.buffered().is_empty() {
+        let timeout = intake.patience(buffers, silence)?;
         // Replies that were gathered while commands waited: the client may wait for them now.
         connection.flush(SMTP_REPLY_TIMEOUT).await?;
-        connection.fill(timeout).await?;
+        match connection.fill(timeout).await {
+            Ok(()) | Err(ConnectionError::TimedOut) => {}
+            Err(error @ (ConnectionError::Closed | ConnectionError::Stopping)) => return Err(error),
+        }
     }
     Ok(connection.buffered())
 }

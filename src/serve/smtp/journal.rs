@@ -44,9 +44,15 @@ pub(super) fn recipient_refused(
     log::info!("[{id}] {protocol}: recipient {} refused: {why}", candidate.path);
 }
 
+/// Where a message comes from and goes to.
+pub(super) fn route(smtp: &Smtp) -> String {
+    let (Some(client), Some(envelope)) = (smtp.client(), smtp.envelope()) else { return String::new() };
+    let user = client.user.as_ref().map_or_else(String::new, |user| format!(" by {}", user.address));
+    format!("from {}{user} to {}", sender(envelope), recipients(envelope))
+}
+
 /// The end of a message, whichever it is.
-pub(super) fn message(connection: &Connection, rules: &Rules, smtp: &Smtp, octets: u64, received: &Received) {
-    let (Some(client), Some(envelope)) = (smtp.client(), smtp.envelope()) else { return };
+pub(super) fn message(connection: &Connection, rules: &Rules, route: &str, octets: u64, received: &Received) {
     let outcome = match received {
         Received::Stored(id) => format!("stored as {id}"),
         Received::Chunk(octets) => format!("chunk of {octets} octets"),
@@ -56,13 +62,10 @@ pub(super) fn message(connection: &Connection, rules: &Rules, smtp: &Smtp, octet
         Received::Loop => "refused: mail loop".to_owned(),
         Received::Failed(error) => format!("refused: {error}"),
     };
-    let user = client.user.as_ref().map_or_else(String::new, |user| format!(" by {}", user.address));
     let (id, protocol) = (connection.session_id(), name(rules.service));
-    log::info!(
-        "[{id}] {protocol}: message from {}{user} to {}, {octets} octets, {outcome}",
-        sender(envelope),
-        recipients(envelope)
-    );
+    // The store's troubles are ours, not the client's.
+    let level = if matches!(received, Received::Failed(_)) { log::Level::Warn } else { log::Level::Info };
+    log::log!(level, "[{id}] {protocol}: message {route}, {octets} octets, {outcome}");
 }
 
 /// The reverse-path, and what RFC 3461 added to it.

@@ -14,15 +14,18 @@ mod journal;
 mod login;
 
 use super::{Connection, ConnectionError, Line, Services, auth};
-use crate::limits::{SMTP_AUTH_LINE_OCTETS_MAX, SMTP_COMMAND_TIMEOUT, SMTP_REPLY_TIMEOUT};
+use crate::limits::{SMTP_AUTH_LINE_OCTETS_MAX, SMTP_COMMAND_TIMEOUT, SMTP_REPLY_TIMEOUT, SMTP_SCARCE_CHECK};
 use crate::session::smtp::{
-    Admission, Input, Received, Resolution, Rules, STOPPING, Scene, Service, Smtp, Step, TIMED_OUT, greeting,
+    Admission, Input, Pace, Received, Resolution, Rules, STOPPING, Scene, Service, Smtp, Step, TIMED_OUT, greeting,
 };
 use crate::status::COUNTERS;
 use crate::wire::smtp::{Invalid, Reply, decode};
+use core::time::Duration;
 use intake::Intake;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 pub use crate::session::smtp::Service as SmtpService;
 
@@ -32,8 +35,8 @@ struct Session {
     services: Arc<Services>,
     rules: Rules,
     smtp: Smtp,
-    /// Held during a transaction.
-    permit: Option<OwnedSemaphorePermit>,
+    /// Held during a transaction, and since when.
+    permit: Option<(OwnedSemaphorePermit, Instant)>,
     /// The message so far, between BDAT commands.
     intake: Option<Box<Intake>>,
 }
@@ -99,23 +102,37 @@ impl Session {
         let mechanisms = self.mechanisms();
         let tls = self.connection.tls().is_some();
         let scene = Scene { rules: &self.rules, tls, mechanisms: &mechanisms };
-        let timeout = match &self.intake {
-            // A message that is half there holds a working buffer.
-            Some(intake) => intake.patience()?.min(SMTP_COMMAND_TIMEOUT),
-            None => SMTP_COMMAND_TIMEOUT,
-        };
-        let smtp = core::mem::take(&mut self.smtp);
-        let input = match self.connection.line(SMTP_AUTH_LINE_OCTETS_MAX, timeout).await {
-            Ok(Line::Whole(line)) => decode(line).map_or_else(Input::Invalid, Input::Command),
-            Ok(Line::TooLong) => Input::Invalid(Invalid::TooLong),
-            Err(error) => {
-                self.smtp = smtp;
-                return Err(error);
+        let silence = Instant::now();
+        let input = loop {
+            let timeout = self.patience(silence)?;
+            match self.connection.line(SMTP_AUTH_LINE_OCTETS_MAX, timeout).await {
+                Ok(Line::Whole(line)) => break decode(line).map_or_else(Input::Invalid, Input::Command),
+                Ok(Line::TooLong) => break Input::Invalid(Invalid::TooLong),
+                // Perhaps only time to look again.
+                Err(ConnectionError::TimedOut) => {}
+                Err(error @ (ConnectionError::Closed | ConnectionError::Stopping)) => return Err(error),
             }
         };
+        let smtp = core::mem::take(&mut self.smtp);
         let (smtp, step) = smtp.handle(input, &scene);
         self.smtp = smtp;
         Ok(step)
+    }
+
+    /// How long to wait for a command before looking again, when nothing has come since `silence`.
+    fn patience(&self, silence: Instant) -> Result<Duration, ConnectionError> {
+        let silent = silence.elapsed();
+        let left = match (&self.intake, &self.permit) {
+            // A message that is half there holds a working buffer.
+            (Some(intake), _) => Some(intake.patience(&self.services.buffers, silence)?),
+            (None, Some((_, since))) => {
+                let scarce = self.services.transactions.available_permits() == 0;
+                let pace = Pace { elapsed: since.elapsed(), silent, scarce };
+                pace.for_command().map(|left| left.min(SMTP_SCARCE_CHECK))
+            }
+            (None, None) => SMTP_COMMAND_TIMEOUT.checked_sub(silent).filter(|left| !left.is_zero()),
+        };
+        left.ok_or(ConnectionError::TimedOut)
     }
 
     /// Does what the session asks for, until it is the client's turn.
@@ -206,8 +223,11 @@ impl Session {
             }
         }
         if !matches!(received, Received::Chunk(_)) {
-            let octets = self.intake.as_ref().map_or(0, |intake| intake.octets());
-            journal::message(&self.connection, &self.rules, &self.smtp, octets, &received);
+            let (route, octets) = match &self.intake {
+                Some(intake) => (Cow::Borrowed(intake.route()), intake.octets()),
+                None => (Cow::Owned(journal::route(&self.smtp)), 0),
+            };
+            journal::message(&self.connection, &self.rules, &route, octets, &received);
             self.intake = None;
         }
         self.answer(Input::Received(received))

@@ -19,7 +19,8 @@ pub fn sequences(set: &SequenceSet, exists: u32) -> Result<Vec<RangeInclusive<u3
     };
     for range in set.ranges() {
         let open = range.0 != range.1 && (range.0 == SetNumber::Largest || range.1 == SetNumber::Largest);
-        if !open && !(there(range.0) && there(range.1)) {
+        let whole = there(range.0) && there(range.1);
+        if !(open || whole) {
             return Err(Refusal::bad("There is no message with this sequence number"));
         }
     }

@@ -75,6 +75,7 @@ impl Recipients {
         }
         self.octets.extend_from_slice(&encoded);
         self.count = self.count.saturating_add(1);
+        self.mailboxes.reserve_exact(new.len());
         self.mailboxes.append(&mut new);
         self.mailboxes.sort_unstable();
         Ok(())
@@ -100,6 +101,12 @@ impl Recipients {
             rest = behind;
             Some(recipient)
         })
+    }
+
+    /// Gives the mailboxes away and forgets all but how many recipients there were.
+    pub(super) fn take_mailboxes(&mut self) -> Vec<MailboxId> {
+        self.octets = Vec::new();
+        core::mem::take(&mut self.mailboxes)
     }
 
     /// Mailboxes that the message goes to, each once.

@@ -118,8 +118,7 @@ impl HeaderPass {
                     match self.field(first) {
                         Field::Undecided => {}
                         Field::Is { dropping } => {
-                            let line_end = octet == b'\n';
-                            self.at = if line_end { At::LineStart { dropping } } else { At::Line { dropping } };
+                            self.at = At::Line { dropping };
                             if !dropping {
                                 self.out.extend_from_slice(&self.held);
                             }

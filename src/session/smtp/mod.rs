@@ -14,12 +14,13 @@ pub mod trace;
 
 pub use envelope::{Envelope, Full, Recipients};
 pub use header::{HeaderPass, Missing};
-pub use pace::patience;
+pub use pace::Pace;
 pub use replies::{START_INPUT, STOPPING, TIMED_OUT, failed, greeting};
 pub use step::{Admission, Candidate, Input, Received, Resolution, Rules, Scene, Service, Step, User, Verification};
 
 use crate::limits::{RECIPIENTS_MAX, SMTP_FAULTS_MAX, TRANSACTIONS_PER_CONNECTION_MAX};
 use crate::mail::{ForwardPath, ReversePath};
+use crate::store::MailboxId;
 use crate::wire::smtp::{Body, ClientName, Command, Invalid, MailParameters, RcptParameters, Reply, Verb};
 
 /// Which verb is taken in which state; elsewhere it hears `503 5.5.1` (RFC 5321 4.1.4). In [`Smtp::Receiving`] no
@@ -141,6 +142,17 @@ impl Smtp {
             Self::Greeted(_) | Self::Ready(_) => None,
             Self::Transaction(_, envelope) | Self::Chunking(_, envelope) | Self::Receiving(_, envelope, _) => {
                 Some(envelope)
+            }
+        }
+    }
+
+    /// The mailboxes of the message that has come in. Forgets the recipients but for their number: their octets make
+    /// room for the store's list of targets.
+    pub fn take_mailboxes(&mut self) -> Vec<MailboxId> {
+        match self {
+            Self::Greeted(_) | Self::Ready(_) => Vec::new(),
+            Self::Transaction(_, envelope) | Self::Chunking(_, envelope) | Self::Receiving(_, envelope, _) => {
+                envelope.recipients.take_mailboxes()
             }
         }
     }

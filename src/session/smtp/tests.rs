@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 use super::*;
-use crate::store::{Error, MailboxId, Owner};
+use crate::store::{Error, Owner};
 use crate::wire::smtp::{Fault, decode};
 use proptest::prelude::*;
 

@@ -12,7 +12,7 @@ use core::ops::ControlFlow;
 pub const KEY_OCTETS_MAX: usize = 600;
 /// Octets of a value: two of the longest entries still fit a page.
 pub const VALUE_OCTETS_MAX: usize = 1_200;
-/// Levels of the tree. Sixteen levels of the least possible fan-out hold more than the largest file.
+/// Levels of the tree: with the least possible fan-out, more than the largest file has pages for.
 pub const DEPTH_MAX: usize = 24;
 
 /// Branches from the root downwards, each with the slot that the walk took.

@@ -1,6 +1,7 @@
 //! What is fuzzed: each target is a function of octets that must never panic, and states what must hold besides.
 
 mod imap;
+mod smtp;
 
 /// Every target by its name.
 pub const ALL: &[(&str, fn(&[u8]))] = &[
@@ -10,6 +11,10 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("imap_structure", imap::structure),
     ("imap_utf7", imap::utf7),
     ("sequence_set", sequence_set),
+    ("smtp_command", smtp::command),
+    ("smtp_data", smtp::data),
+    ("smtp_header", smtp::header),
+    ("smtp_reply", smtp::reply),
 ];
 
 /// An address that was read shows as a text that reads as the same address.
