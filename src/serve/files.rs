@@ -19,6 +19,16 @@ pub fn write_whole(path: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
     write_beside(path, octets, mode).map_err(named)
 }
 
+/// Writes a file that only tells of the running process: whole for whoever reads it, but nothing waits for the card.
+///
+/// # Errors
+/// As for [`write_whole`].
+pub fn write_fleeting(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let beside = path.with_added_extension("new");
+    let written = std::fs::write(&beside, octets).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
 fn write_beside(path: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
     let beside = path.with_added_extension("new");
     // What a power cut may have left, possibly with another mode.
@@ -64,6 +74,16 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         let error = write_whole(&folder.path().join("none/x"), b"", PRIVATE).unwrap_err();
         assert!(error.to_string().contains("none/x: No such file"));
+    }
+
+    #[test]
+    fn a_fleeting_file_replaces_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ports");
+        write_fleeting(&path, b"one").unwrap();
+        write_fleeting(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert!(write_fleeting(&folder.path().join("none/x"), b"").unwrap_err().to_string().contains("none/x: "));
     }
 
     #[test]

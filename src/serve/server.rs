@@ -8,7 +8,7 @@ use super::certificate::Certificate;
 use super::config::Config;
 use super::connection::Surroundings;
 use super::failure::Failure;
-use super::files::{PRIVATE, create_directory, write_whole};
+use super::files::{create_directory, write_fleeting};
 use super::first_start::{configuration, first_account};
 use super::listener::Listener;
 use super::operator::Operator;
@@ -171,7 +171,7 @@ impl Start {
             damage: self.damage,
             started: self.started,
         });
-        write_whole(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes(), PRIVATE)?;
+        write_fleeting(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes())?;
 
         let surroundings = Surroundings { tls: Some(tls), stop: stop.clone() };
         for listener in listeners {
