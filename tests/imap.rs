@@ -57,7 +57,8 @@ impl Client {
                 return String::from_utf8_lossy(&line[..end]).into_owned();
             }
             let mut buffer = vec![0; 65_536];
-            let octets = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("an answer").unwrap();
+            let octets =
+                tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("an answer").unwrap();
             assert!(octets > 0, "the connection ended");
             self.received.extend_from_slice(&buffer[..octets]);
         }
