@@ -137,7 +137,7 @@ fn two_thousand_connections_at_once_are_answered_or_refused() {
     let served = greetings.iter().filter(|line| line.starts_with("220")).count();
     let refused = greetings.iter().filter(|line| line.starts_with("421")).count();
     assert_eq!(served + refused, greetings.len(), "only greetings and refusals");
-    assert!(served >= 1000 && served < CONNECTIONS, "{served} served, {refused} refused");
+    assert!((1000..CONNECTIONS).contains(&served), "{served} served, {refused} refused");
     let peak = status_kib(server.pid(), "VmHWM");
     assert!(peak < CEILING_KIB, "{peak} KiB");
     // When they leave, the next client is served.

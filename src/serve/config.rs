@@ -79,7 +79,7 @@ impl Default for Config {
             memory_ceiling_mib: MEMORY_CEILING_OCTETS >> 20,
             connections_max: CONNECTIONS_MAX,
             connections_per_address_max: 200,
-            prewrite_mib: 64,
+            prewrite_mib: 256,
             stop_seconds: 5,
             log_level: log::LevelFilter::Info,
         }

@@ -6,8 +6,8 @@
 //! [`Options::queue_max`]: super::Options::queue_max
 
 use super::{Error, Receipt, Spool, Transaction};
-use std::collections::VecDeque;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How a request is answered: called once, from the writer's thread (or at once, when the request is refused).
