@@ -78,9 +78,8 @@ pub const MESSAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 /// One commit batch of the log.
 pub const BATCH_OCTETS_MAX: usize = MIB;
-/// With so many transactions in the last group commit, more are on their way: the writer waits for them a moment.
-pub const GROUP_CROWD_MIN: usize = 8;
-/// It waits until none has come for so long; a client's next message takes a few round trips.
+/// While fewer transactions have come than the last group had, the writer waits for more until none has come for so
+/// long; a client's next message takes a few round trips.
 pub const GROUP_GAP_TIMEOUT: Duration = Duration::from_micros(500);
 /// And never longer than this: a cache flush of an SD card takes several milliseconds.
 pub const GROUP_TIMEOUT: Duration = Duration::from_millis(4);

@@ -16,7 +16,7 @@ use super::segments::Begin;
 use super::shared::Shared;
 use super::width::wide;
 use super::{Error, LogPosition, Receipt, Spool, Transaction};
-use crate::limits::{GROUP_CROWD_MIN, GROUP_GAP_TIMEOUT, GROUP_TIMEOUT, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX};
+use crate::limits::{GROUP_GAP_TIMEOUT, GROUP_TIMEOUT, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,8 +37,8 @@ pub(super) struct Writer {
     written: Vec<(LogPosition, usize)>,
     /// Octets of the log when the group began.
     group_at: u64,
-    /// Transactions of the group before this one.
-    crowd: usize,
+    /// Transactions that this group may expect: those of the group before it, and whoever came while that one was synced.
+    expected: usize,
     /// What must wait for the next batch.
     carry: Option<Request>,
     /// Octets written when the last checkpoint was made.
@@ -95,7 +95,7 @@ impl Writer {
             answers: Vec::new(),
             written: Vec::new(),
             group_at: 0,
-            crowd: 0,
+            expected: 0,
             carry: None,
             checkpoint_at: 0,
             tail_octets,
@@ -146,12 +146,17 @@ impl Writer {
         self.carry.is_some() || self.shared.queue.len() > 0
     }
 
-    /// The next request for the group that began at `begun`. Where many clients commit at a time, those that are about to
-    /// are waited for: one sync more or less is worth more to the card than the moment is to them. A client alone never
-    /// waits.
+    /// Transactions of this group so far.
+    fn receipts(&self) -> usize {
+        self.answers.iter().filter(|answer| matches!(answer, Answer::Receipt(..))).count()
+    }
+
+    /// The next request for the group that began at `begun`. Where several clients commit at a time, those that are about
+    /// to are waited for: one sync more or less is worth more to the card than the moment is to them. A client alone
+    /// never waits.
     fn next(&self, begun: Instant) -> Option<Request> {
         let waiting = self.shared.queue.pop();
-        if waiting.is_some() || self.crowd < GROUP_CROWD_MIN || self.answers.is_empty() {
+        if waiting.is_some() || self.answers.is_empty() || self.receipts() >= self.expected {
             return waiting;
         }
         let left = GROUP_TIMEOUT.checked_sub(begun.elapsed())?;
@@ -347,9 +352,9 @@ impl Writer {
     fn finish(&mut self) {
         self.write();
         let overlay = core::mem::take(&mut self.overlay);
+        let receipts = self.receipts();
         let answers = core::mem::take(&mut self.answers);
         let written = core::mem::take(&mut self.written);
-        self.crowd = answers.iter().filter(|answer| matches!(answer, Answer::Receipt(..))).count();
         let outcome = match written.split_last() {
             _ if self.shared.is_read_only() => Err(Error::ReadOnly),
             None => Ok(()),
@@ -359,6 +364,8 @@ impl Writer {
             self.fail(error);
         }
         self.batch.begin(self.batch.at(), 0);
+        // Nobody has heard an answer yet: who waits now was not in this group.
+        self.expected = receipts.saturating_add(self.shared.queue.len());
         let outcome = outcome.map_err(|_| Error::ReadOnly);
         for answer in answers {
             if outcome.is_ok() && matches!(answer, Answer::Receipt(..)) {
