@@ -42,6 +42,9 @@ pub(super) struct Log {
     failed: bool,
 }
 
+/// The serial number of a store's first segment.
+const SERIAL_FIRST: u32 = 1;
+
 struct Tail {
     file: Arc<dyn MediumFile>,
     serial: u32,
@@ -72,8 +75,11 @@ impl Log {
     }
 
     /// Where the next batch stands and the room there; `None` if a new segment must be begun first.
+    ///
+    /// A new store begins before anything could be written ahead, so its first segment costs the file system's own
+    /// blocks and a second flush with every commit: the log leaves it as soon as a spare one is there.
     pub(super) fn place(&self) -> Option<(LogPosition, u32)> {
-        let tail = self.tail.as_ref()?;
+        let tail = self.tail.as_ref().filter(|tail| tail.serial != SERIAL_FIRST || !self.segments.has_spare())?;
         let room = self.segments.octets().saturating_sub(tail.offset);
         let position = LogPosition { segment: tail.serial, offset: tail.offset };
         (size(room) > BATCH_HEADER_OCTETS).then_some((position, room))

@@ -94,6 +94,11 @@ impl Segments {
         (inner.live.len(), inner.spares.len())
     }
 
+    /// Is a spare segment there?
+    pub(super) fn has_spare(&self) -> bool {
+        !self.inner().spares.is_empty()
+    }
+
     /// Octets that spare segments and the medium still take.
     pub(super) fn free_octets(&self) -> Result<u64, Error> {
         let spares = wide(self.counts().1).saturating_mul(self.octets.into());
