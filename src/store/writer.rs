@@ -16,7 +16,9 @@ use super::segments::Begin;
 use super::shared::Shared;
 use super::width::wide;
 use super::{Error, LogPosition, Receipt, Spool, Transaction};
-use crate::limits::{GROUP_GAP_TIMEOUT, GROUP_TIMEOUT, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX};
+use crate::limits::{
+    GROUP_CROWD_MIN, GROUP_GAP_TIMEOUT, GROUP_PROBE_TIMEOUT, GROUP_TIMEOUT, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -156,11 +158,17 @@ impl Writer {
     /// never waits.
     fn next(&self, begun: Instant) -> Option<Request> {
         let waiting = self.shared.queue.pop();
-        if waiting.is_some() || self.answers.is_empty() || self.receipts() >= self.expected {
+        if waiting.is_some() || self.answers.is_empty() {
             return waiting;
         }
+        let patience = match self.receipts() {
+            receipts if receipts < self.expected => GROUP_GAP_TIMEOUT,
+            // Where so many come, there may be more of them than the last group had.
+            receipts if receipts >= GROUP_CROWD_MIN => GROUP_PROBE_TIMEOUT,
+            _ => return None,
+        };
         let left = GROUP_TIMEOUT.checked_sub(begun.elapsed())?;
-        self.shared.queue.pop_within(left.min(GROUP_GAP_TIMEOUT))
+        self.shared.queue.pop_within(left.min(patience))
     }
 
     fn checkpoint_if_due(&mut self) {
