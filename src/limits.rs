@@ -290,6 +290,8 @@ pub const POP3_BAD_COMMANDS_MAX: u8 = 20;
 pub const POP3_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long a client may take to accept one piece of an answer.
 pub const POP3_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// How long RETR, TOP and the removals of QUIT wait for a working buffer, before the client is told to come back.
+pub const POP3_BUFFER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows of the index that one step of a listing reads.
 pub const POP3_PAGE_MESSAGES: usize = 256;
 
