@@ -387,6 +387,8 @@ pub const CONTROL_ANSWER_OCTETS_MAX: usize = 256 * KIB;
 pub const CONTROL_CONNECTIONS_MAX: usize = 4;
 /// A request on the control socket must be there by then, and its answer taken.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the command line waits for an answer: the removal of a large account takes its time.
+pub const CONTROL_ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
 pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
 /// The configuration file.
