@@ -294,6 +294,8 @@ pub const POP3_BAD_COMMANDS_MAX: u8 = 20;
 pub const POP3_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// How long a client may take to accept one piece of an answer.
 pub const POP3_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// How long RETR, TOP and the removals of QUIT wait for a working buffer, before the client is told to come back.
+pub const POP3_BUFFER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Rows of the index that one step of a listing reads.
 pub const POP3_PAGE_MESSAGES: usize = 256;
 
@@ -389,6 +391,8 @@ pub const CONTROL_ANSWER_OCTETS_MAX: usize = 256 * KIB;
 pub const CONTROL_CONNECTIONS_MAX: usize = 4;
 /// A request on the control socket must be there by then, and its answer taken.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the command line waits for an answer: the removal of a large account takes its time.
+pub const CONTROL_ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Networks whose connections are counted at one time: no more than there are connections, also with a larger ceiling.
 pub const PER_ADDRESS_TABLE_MAX: usize = 16_384;
 /// The configuration file.

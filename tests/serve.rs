@@ -150,7 +150,10 @@ fn accounts_are_added_before_the_first_start_and_while_running() {
     let added = succeeds(data, &["account", "add", "bob@example.org", "--quota", "5G"], "");
     assert!(added.contains("PASSWORD") && added.contains("bob@example.org"), "{added}");
     succeeds(data, &["alias", "add", "sales@example.org", "alice@example.org", "bob@example.org"], "");
+    let (code, message) = fails(data, &["alias", "add", "sales@example.org", "bob@example.org", "eve@example.net"], "");
+    assert!(code == 1 && message.contains("eve@example.net is not at a domain of this server"), "{message}");
     let aliases = succeeds(data, &["alias", "list", "--json"], "");
+    assert!(!aliases.contains("eve"), "{aliases}");
     assert!(aliases.contains(r#"{"alias":"sales@example.org","target":"bob@example.org"}"#), "{aliases}");
     let (code, message) = fails(data, &["account", "add", "bob@example.org"], "");
     assert!(code == 1 && message.contains("there is an account bob@example.org already"), "{message}");
@@ -187,8 +190,8 @@ fn exit_codes_say_what_is_wrong() {
     let other = folder.path().join("other");
     let (code, message) = fails(&other, &["serve", "--listen", &taken], "");
     assert!(code == 1 && message.contains("another program uses port"), "{message}");
-    // A start that failed has made no account whose password nobody has seen.
-    assert!(!succeeds(&other, &["account", "list"], "").contains('@'));
+    // A start that failed has made no account whose password nobody has seen, and nothing else that is in the way.
+    assert!(!other.join("store").exists() && !other.join("tls").exists());
     assert_eq!(server.stop(Signal::SIGTERM), Some(0));
 
     std::fs::write(data.join("pillarbox.toml"), "host_name = \"a\"\nvfry = true\n").unwrap();

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// The versions that the recipe was tried with.
 const ZIGLANG: &str = "ziglang==0.15.2";
-const CARGO_ZIGBUILD: &str = "cargo-zigbuild";
+const CARGO_ZIGBUILD: &str = "cargo-zigbuild==0.24.0";
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
 
 fn folder() -> PathBuf {

@@ -207,10 +207,45 @@ impl Accounts {
         if !self.has_domain(&name.domain)? {
             return Err(AccountError::NoSuchDomain(name.domain));
         }
-        if self.record(&name)?.is_some() {
+        self.enter(&name, &credential, quota, Vec::new())
+    }
+
+    /// Makes a domain and an account in it, as [`Accounts::add_account`] does, if there is no domain yet; `None`: there
+    /// is one. Domain and account come in one commit: a cut at any moment leaves neither, and the same call then makes
+    /// both.
+    ///
+    /// # Errors
+    /// [`AccountError`] if the address cannot be one of ours, or the password cannot be used.
+    pub fn add_first_account(&self, address: &Address, password: &str) -> Result<Option<Account>, AccountError> {
+        let name = local_name(address)?;
+        let domain = local_domain(&address.domain)?;
+        let password = password::prepare(password.as_bytes()).map_err(AccountError::BadPassword)?;
+        // Nothing is hashed at any later start.
+        if !self.domains(None, 1)?.is_empty() {
+            return Ok(None);
+        }
+        let credential = self.derive(&password)?;
+        let _change = self.begin_change();
+        // Somebody may have added one meanwhile.
+        if !self.domains(None, 1)?.is_empty() {
+            return Ok(None);
+        }
+        let domain = (record::domain_key(&domain), Some(record::encode(&())?));
+        self.enter(&name, &credential, None, vec![domain]).map(Some)
+    }
+
+    /// Enters a new account, and `entries` with it in the same commit. The caller holds the lock of changes.
+    fn enter(
+        &self,
+        name: &Name,
+        credential: &Credential,
+        quota: Option<u64>,
+        mut entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    ) -> Result<Account, AccountError> {
+        if self.record(name)?.is_some() {
             return Err(AccountError::AccountExists(name.to_string()));
         }
-        if self.has_alias(&name)? {
+        if self.has_alias(name)? {
             return Err(AccountError::AliasExists(name.to_string()));
         }
         let mut meta = match self.meta()? {
@@ -222,12 +257,13 @@ impl Accounts {
         meta.next_owner = meta.next_owner.checked_add(1).ok_or(Error::OverLimit("accounts ever made"))?;
         let administrator = meta.administrator.get_or_insert_with(|| name.to_string()).clone();
         let record = AccountRecord { owner, quota };
-        self.put(vec![
+        entries.extend([
             (META.to_vec(), Some(record::encode(&meta)?)),
-            (record::credential_key(owner), Some(record::encode(&credential)?)),
-            (record::account_key(&name), Some(record::encode(&record)?)),
-        ])?;
-        Ok(row(&name, &record, Some(&administrator)))
+            (record::credential_key(owner), Some(record::encode(credential)?)),
+            (record::account_key(name), Some(record::encode(&record)?)),
+        ]);
+        self.put(entries)?;
+        Ok(row(name, &record, Some(&administrator)))
     }
 
     fn create_mailboxes(&self, owner: Owner) -> Result<(), Error> {

@@ -188,6 +188,12 @@ fn on_alias(accounts: &Accounts, command: AliasCommand) -> Result<Answer, Accoun
     match command {
         AliasCommand::Add { address, targets } => {
             let targets = targets.iter().map(|target| read_address(target)).collect::<Result<Vec<_>, _>>()?;
+            // Aliases may lead elsewhere, but nothing brings mail there yet: it would be refused for the targets here too.
+            for target in &targets {
+                if !accounts.is_local_domain(&target.domain)? {
+                    return Err(AccountError::RemoteTarget(target.to_string()));
+                }
+            }
             accounts.add_alias(&read_address(&address)?, &targets)?;
             Ok(Answer::default())
         }

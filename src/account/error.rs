@@ -29,6 +29,8 @@ pub enum AccountError {
     NoSuchAlias(String),
     /// An alias cannot lead to itself.
     AliasToItself(String),
+    /// An alias cannot lead to other servers yet.
+    RemoteTarget(String),
     /// An alias needs at least one target.
     NoTargets,
     /// An alias has at most this many targets.
@@ -65,6 +67,11 @@ impl core::fmt::Display for AccountError {
             Self::AliasExists(address) => write!(f, "there is an alias {address} already"),
             Self::NoSuchAlias(address) => write!(f, "there is no alias {address}"),
             Self::AliasToItself(address) => write!(f, "the alias {address} cannot lead to itself"),
+            Self::RemoteTarget(address) => write!(
+                f,
+                "{address} is not at a domain of this server: an alias cannot lead to other servers, \
+                 because this version delivers no mail to them"
+            ),
             Self::NoTargets => f.write_str("an alias needs at least one address that it leads to"),
             Self::TooManyTargets(max) => write!(f, "an alias leads to {max} addresses at most"),
             Self::BadPassword(why) => f.write_str(why),

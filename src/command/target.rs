@@ -92,7 +92,10 @@ pub fn ask_running(data: &Path, request: &Request) -> Result<Response, Failure> 
 }
 
 fn ask_one(data: &Path, request: &Request) -> Result<Option<Response>, Failure> {
-    let response = ask(data, request).map_err(|error| Failure::Failed(format!("control socket: {error}")))?;
+    let response = ask(data, request).map_err(|error| match error.kind() {
+        std::io::ErrorKind::TimedOut => Failure::Unavailable(error.to_string()),
+        _ => Failure::Failed(format!("control socket: {error}")),
+    })?;
     match response {
         Some(Response::Failed(failed)) => Err(Failure::with_code(failed.code, failed.message)),
         other => Ok(other),

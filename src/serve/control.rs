@@ -6,8 +6,12 @@
 
 use super::stop::StopSignal;
 use crate::account::{Answer, Command};
-use crate::limits::{CONTROL_ANSWER_OCTETS_MAX, CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_OCTETS_MAX, CONTROL_TIMEOUT};
+use crate::limits::{
+    CONTROL_ANSWER_OCTETS_MAX, CONTROL_ANSWER_TIMEOUT, CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_OCTETS_MAX,
+    CONTROL_TIMEOUT,
+};
 use crate::status::Report;
+use core::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -194,8 +198,23 @@ where
 /// Asks a running server. `None`: none is running there.
 ///
 /// # Errors
-/// As the operating system says, or if the server speaks another version.
+/// As the operating system says, or if the server speaks another version; [`io::ErrorKind::TimedOut`] if it does not
+/// answer within [`CONTROL_ANSWER_TIMEOUT`].
 pub fn ask(data: &Path, request: &Request) -> io::Result<Option<Response>> {
+    ask_within(CONTROL_ANSWER_TIMEOUT, data, request)
+}
+
+fn ask_within(patience: Duration, data: &Path, request: &Request) -> io::Result<Option<Response>> {
+    exchange(patience, data, request).map_err(|error| match error.kind() {
+        // What a socket says when its deadline passes.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, "the running server does not answer")
+        }
+        _ => error,
+    })
+}
+
+fn exchange(patience: Duration, data: &Path, request: &Request) -> io::Result<Option<Response>> {
     let Ok(place) = Place::of(data) else { return Ok(None) };
     let mut stream = match std::os::unix::net::UnixStream::connect(&place.path) {
         Ok(stream) => stream,
@@ -206,6 +225,8 @@ pub fn ask(data: &Path, request: &Request) -> io::Result<Option<Response>> {
             };
         }
     };
+    stream.set_write_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(&encode(request, CONTROL_REQUEST_OCTETS_MAX)?)?;
     let mut head = [0; HEAD_OCTETS];
     stream.read_exact(&mut head).map_err(|error| match error.kind() {
@@ -216,7 +237,8 @@ pub fn ask(data: &Path, request: &Request) -> io::Result<Option<Response>> {
     stream.read_exact(&mut octets)?;
     let response = decode(&octets)?;
     if *request == Request::Stop {
-        // Until the server is gone; how the connection ends does not matter.
+        // Until the server is gone, which has limits of its own; how the connection ends does not matter.
+        stream.set_read_timeout(None)?;
         let _ = stream.read(&mut head);
     }
     Ok(Some(response))
@@ -320,6 +342,15 @@ mod tests {
             let Response::Failed(failed) = decode(heard.split_off(HEAD_OCTETS).as_slice()).unwrap() else { panic!() };
             assert!(failed.message.contains(expected), "{}", failed.message);
         }
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(folder.path().join(SOCKET_NAME)).unwrap();
+        let error = ask_within(Duration::from_millis(10), folder.path(), &Request::Status).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(listener);
     }
 
     #[test]

@@ -42,7 +42,8 @@ fn host_name(machine: &str) -> String {
     if is_full && !machine.starts_with("localhost.") { machine.to_owned() } else { HOST_NAME_DEFAULT.to_owned() }
 }
 
-/// Makes a domain and an account, unless there is a domain already. Blocking: hashes a password.
+/// Makes a domain and an account, unless there is a domain already. Blocking: hashes a password. A start that is killed
+/// before its end has made neither: the next one makes them and has the password to show.
 ///
 /// # Errors
 /// What accounts say.
@@ -53,9 +54,8 @@ pub fn first_account(accounts: &Accounts, host_name: &str) -> Result<Option<Firs
     let user = if process::is_root() { None } else { process::user_name() };
     let address = address(user.as_deref(), host_name)?;
     let password = password::generate().ok_or(HashError::NoRandomness)?;
-    accounts.add_domain(&address.domain)?;
-    let account = accounts.add_account(&address, &password, None)?;
-    Ok(Some(FirstAccount { address: account.address, password }))
+    let account = accounts.add_first_account(&address, &password)?;
+    Ok(account.map(|account| FirstAccount { address: account.address, password }))
 }
 
 fn address(user: Option<&str>, host_name: &str) -> Result<Address, AccountError> {
@@ -72,6 +72,8 @@ fn address(user: Option<&str>, host_name: &str) -> Result<Address, AccountError>
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::account::Options;
+    use crate::account::memory::MemoryShelf;
 
     #[test]
     fn the_configuration_is_written_once_and_read_again() {
@@ -94,6 +96,39 @@ mod tests {
         for machine in ["", "attic", "localhost.localdomain", "a b.c", "[127.0.0.1]"] {
             assert_eq!(host_name(machine), HOST_NAME_DEFAULT);
         }
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_short_is_done_by_the_next() {
+        let mut cuts = 0;
+        loop {
+            let shelf = MemoryShelf::default();
+            let accounts = shelf.accounts(Options { scram_iterations: 1, ..Options::default() });
+            shelf.state().commits_left = Some(cuts);
+            let cut = first_account(&accounts, "a.example").is_err();
+            shelf.state().commits_left = None;
+            if !cut {
+                break;
+            }
+            assert!(accounts.domains(None, 9).unwrap().is_empty());
+            let first = first_account(&accounts, "a.example").unwrap().unwrap();
+            let account = accounts.account(&first.address).unwrap().unwrap();
+            assert!(account.administrator);
+            assert!(shelf.state().mailboxes.contains_key(&(account.owner, "INBOX".to_owned())));
+            assert!(first_account(&accounts, "a.example").unwrap().is_none());
+            cuts += 1;
+        }
+        // The mailboxes, and the rest at once.
+        assert_eq!(cuts, 7);
+    }
+
+    #[test]
+    fn whoever_has_added_a_domain_gets_no_account_made() {
+        let shelf = MemoryShelf::default();
+        let accounts = shelf.accounts(Options { scram_iterations: 1, ..Options::default() });
+        accounts.add_domain(&Domain::parse("pillarbox.local").unwrap()).unwrap();
+        assert!(first_account(&accounts, "pillarbox.local").unwrap().is_none());
+        assert!(accounts.accounts(None, 9).unwrap().is_empty());
     }
 
     #[test]

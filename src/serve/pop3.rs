@@ -18,11 +18,11 @@ use super::auth::{self, AuthError, Cancelled, Challenge, PeerInfo};
 use super::{Connection, ConnectionError, Line, Services};
 use crate::account::Account;
 use crate::limits::{
-    POP3_IDLE_TIMEOUT, POP3_LINE_OCTETS_MAX, POP3_PAGE_MESSAGES, POP3_SASL_LINE_OCTETS_MAX, POP3_WRITE_TIMEOUT,
-    STORE_MESSAGES_MAX,
+    INPUT_BUFFER_SMALL_OCTETS, POP3_BUFFER_TIMEOUT, POP3_IDLE_TIMEOUT, POP3_LINE_OCTETS_MAX, POP3_PAGE_MESSAGES,
+    POP3_SASL_LINE_OCTETS_MAX, POP3_WRITE_TIMEOUT, STORE_MESSAGES_MAX,
 };
 use crate::session::pop3::{Message, Purpose, Session, Step};
-use crate::store::{BlobReader, Error, MessageRow, Transaction};
+use crate::store::{BlobReader, Error, MessageRow, Transaction, WorkingBuffer};
 use crate::wire::base64;
 use crate::wire::dot::DotEncoder;
 use crate::wire::pop3::{Language, MessageNumber, Offer, Reply, decode, list_line, uidl_line};
@@ -77,7 +77,8 @@ impl Driver {
         self.say(&session, &Reply::Greeting { host, timestamp: self.timestamp.clone() }).await?;
         loop {
             // RFC 2449 6.6: answers to pipelined commands go together.
-            if !self.connection.buffered().contains(&b'\n') {
+            // A bare LF ends no command (RFC 1939 3), so nothing waits for what is behind it.
+            if !self.has_command() {
                 self.connection.flush(POP3_WRITE_TIMEOUT).await?;
             }
             let line = self.connection.line(POP3_LINE_OCTETS_MAX, POP3_IDLE_TIMEOUT).await?;
@@ -318,7 +319,7 @@ impl Driver {
         };
         // Answers to earlier commands do not wait for a buffer.
         self.connection.flush(POP3_WRITE_TIMEOUT).await?;
-        let buffer = self.services.buffers.lease().await;
+        let Some(buffer) = self.lease().await? else { return self.say(session, &Reply::Temporary).await };
         let opened = self.services.store.read(move |store| store.open_blob_with(row.blob, buffer)).await;
         // The first piece is read before anything is said: most damage shows here.
         let first = match opened {
@@ -367,6 +368,35 @@ impl Driver {
         Ok(())
     }
 
+    /// Has a whole command arrived?
+    fn has_command(&self) -> bool {
+        memchr::memmem::find(self.connection.buffered(), b"\r\n").is_some()
+    }
+
+    /// A working buffer; `None`: there was none in time. A client that goes away meanwhile, or a server that stops, ends
+    /// the wait, and with it the lock on the maildrop.
+    async fn lease(&mut self) -> Result<Option<WorkingBuffer>, ConnectionError> {
+        let services = Arc::clone(&self.services);
+        let mut leased = core::pin::pin!(services.buffers.lease());
+        let mut too_long = core::pin::pin!(tokio::time::sleep(POP3_BUFFER_TIMEOUT));
+        let mut watched = true;
+        loop {
+            // What the client pipelines is kept, but not without end.
+            watched &= self.connection.buffered().len() < INPUT_BUFFER_SMALL_OCTETS;
+            let heard = tokio::select! {
+                biased;
+                buffer = &mut leased => return Ok(Some(buffer)),
+                () = &mut too_long => return Ok(None),
+                heard = self.connection.fill(POP3_IDLE_TIMEOUT), if watched => heard,
+            };
+            match heard {
+                // Its last commands are here, QUIT perhaps among them: it may only have said all it had to say.
+                Err(ConnectionError::Closed) if self.has_command() => watched = false,
+                heard => heard?,
+            }
+        }
+    }
+
     /// The next piece of a message; an empty one at its end.
     async fn piece(&self, mut reader: BlobReader, offset: u64) -> Result<(BlobReader, Vec<u8>), Error> {
         let read = move || {
@@ -400,7 +430,9 @@ impl Driver {
 
 /// Removes marked messages, in transactions of at most [`STORE_MESSAGES_MAX`] messages.
 async fn remove(services: &Services, mailbox: &mut Mailbox, marks: &crate::session::pop3::Marks) -> Result<(), Error> {
-    let mut doomed = Doomed::new(services.buffers.lease().await);
+    // The client may be gone already: it has said QUIT, and that counts.
+    let leased = tokio::time::timeout(POP3_BUFFER_TIMEOUT, services.buffers.lease()).await;
+    let mut doomed = Doomed::new(leased.map_err(|_| Error::Busy)?);
     for run in marks.runs() {
         let (mut next, end) = run.into_inner();
         while next <= end {

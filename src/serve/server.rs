@@ -1,6 +1,6 @@
 //! The server from start to stop.
 //!
-//! Owns the order of things: directory, configuration, store, certificate, listeners, accounts, `ready`; and backwards:
+//! Owns the order of things: directory, configuration, listeners, store, certificate, accounts, `ready`; and backwards:
 //! no more clients, a last word to those that are there, the store closed. Each step is left to its own part.
 
 use super::banner::{Banner, places, ports_file};
@@ -105,9 +105,18 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let log = log_ring::start(config.log_level).map_err(|error| Failure::Failed(error.to_string()))?;
     note_panics();
     let runtime = runtime()?;
+    let listeners = {
+        let _inside = runtime.enter();
+        bind(wanted(options, &config))
+    };
+    // A first start that fails at its ports leaves no store behind. Where there is one, another server may have it, which
+    // then is the news.
+    let listeners = match listeners {
+        Err(failure) if !data.join("store").exists() => return Err(failure),
+        bound => bound,
+    };
     let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
-    let listen = options.listen.clone();
-    let start = Start { started, data, config, log, accounts, damage: report.damage_count, listen };
+    let start = Start { started, data, config, log, accounts, damage: report.damage_count, listeners };
     let result = runtime.block_on(start.serve(store.clone()));
     // Sessions that have not ended hear that the store is closed, or are dropped where they wait. What was acknowledged
     // is on the card.
@@ -144,16 +153,16 @@ struct Start {
     log: LogRing,
     accounts: Accounts,
     damage: u64,
-    listen: Vec<ListenAddress>,
+    listeners: Result<Vec<Listener>, Failure>,
 }
 
 impl Start {
     async fn serve(self, store: Store) -> Result<(), Failure> {
+        let listeners = self.listeners?;
         let machine = process::machine_name();
         let certificate = Arc::new(Certificate::open(&self.data, &self.config, &machine, process::now())?);
         let tls = tls::server_config(Arc::<Certificate>::clone(&certificate))
             .map_err(|error| Failure::Failed(format!("TLS: {error}")))?;
-        let listeners = bind(self.wanted())?;
         let control = control::listen(&self.data)?;
         let mut signals = Signals::new()?;
 
@@ -230,11 +239,11 @@ impl Start {
         control::remove(&self.data)?;
         Ok(())
     }
+}
 
-    fn wanted(&self) -> Vec<ListenAddress> {
-        let given = [&self.listen, &self.config.listen].into_iter().find(|list| !list.is_empty());
-        given.cloned().unwrap_or_else(|| ListenAddress::usual(process::is_root()))
-    }
+fn wanted(options: &ServeOptions, config: &Config) -> Vec<ListenAddress> {
+    let given = [&options.listen, &config.listen].into_iter().find(|list| !list.is_empty());
+    given.cloned().unwrap_or_else(|| ListenAddress::usual(process::is_root()))
 }
 
 /// Binds all, or says everything that is in the way.

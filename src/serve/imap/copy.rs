@@ -57,6 +57,9 @@ impl Session {
         let target = self.services.store.read(move |store| store.mailbox(owner, &name)).await;
         let target = target.and_then(|row| row.ok_or(Error::NoSuchMailbox));
         let to = target.map_err(|error| self.refused(&error, Asked::Target))?.id;
+        if !remove_source {
+            self.check_room(Walk::new(named.clone(), IMAP_PAGE_ROWS)).await?;
+        }
         let mut walk = Walk::new(named, IMAP_PAGE_ROWS);
         let mut copied = Copied::new();
         let mut taken_back = Runs::new(COPY_MESSAGES_MAX);
@@ -84,6 +87,27 @@ impl Session {
             ("COPYUID", Some(format!("{validity} {} {}", copied.from, copied.to)))
         });
         Ok(Done { code, text: "Copied" })
+    }
+
+    /// RFC 9051 7.1 OVERQUOTA: a COPY that would go over the quota is not begun. A MOVE uses no more than before.
+    async fn check_room(&mut self, mut walk: Walk) -> Result<(), Ended> {
+        let Some(quota) = self.imap.user().and_then(|user| user.quota) else { return Ok(()) };
+        let owner = self.owner()?;
+        let mut octets = 0_u64;
+        loop {
+            let rows = self.next_rows(&mut walk).await?;
+            if rows.is_empty() {
+                break;
+            }
+            octets = rows.iter().fold(octets, |sum, (_, row)| sum.saturating_add(row.octets));
+        }
+        let usage = self.services.store.read(move |store| store.usage(owner)).await;
+        let usage = usage.map_err(|error| self.refused(&error, Asked::Target))?;
+        // Nothing to copy is no reason to complain.
+        if octets > 0 && usage.octets.saturating_add(octets) > quota {
+            return Err(self.refused(&Error::OverQuota, Asked::Target));
+        }
+        Ok(())
     }
 
     async fn copy_step(

@@ -8,7 +8,7 @@ use crate::limits::POP3_BAD_COMMANDS_MAX;
 use crate::mail::{Address, Domain, FlagSelection, InternalDate};
 use crate::mime::Scanner;
 use crate::serve::Config;
-use crate::store::{Delivery, Owner, QuotaRule, Spool, Store, Target, WorkingBuffer};
+use crate::store::{Delivery, Owner, QuotaRule, Spool, Store, Target};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -287,6 +287,37 @@ async fn a_connection_that_breaks_deletes_nothing_and_frees_the_maildrop() {
         assert_eq!(second.hear().await, None);
     }
     assert_eq!(world.left("ann@example.org"), ["N: 1"]);
+}
+
+#[tokio::test]
+async fn answers_do_not_wait_behind_a_bare_lf() {
+    let world = World::new(CLEAR);
+    let mut client = world.ann().await;
+    client.stream.write_all(b"STAT\r\nNO\nOP").await.unwrap();
+    assert_eq!(client.hear().await.unwrap(), "+OK 0 0");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_while_buffers_are_out_frees_its_maildrop() {
+    let world = World::new(CLEAR);
+    world.deliver("ann@example.org", b"N: 1\r\n\r\n");
+    let mut client = world.ann().await;
+    let mut out = Vec::new();
+    while let Some(buffer) = world.services.buffers.try_lease() {
+        out.push(buffer);
+    }
+    client.stream.write_all(b"NOOP\r\nRETR 1\r\n").await.unwrap();
+    // It waits for a buffer now.
+    assert!(client.hear().await.unwrap().starts_with("+OK"));
+    drop(client);
+    let owner = world.owner("ann@example.org");
+    let freed = async {
+        while Lock::take(&world.services, owner).is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(POP3_BUFFER_TIMEOUT / 2, freed).await.unwrap();
+    drop(out);
 }
 
 #[tokio::test]
