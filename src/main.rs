@@ -7,5 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
+    pillarbox::status::allocator::keep_resident_memory_small();
     pillarbox::command::run()
 }

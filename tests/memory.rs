@@ -56,9 +56,7 @@ fn a_thousand_idle_clients_stay_under_the_ceiling() {
     const CLIENTS: usize = 1000;
     raise_open_files();
     let server = Server::start_with("connections_per_address_max = 1100");
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(server.ca()).unwrap()).unwrap();
-    let config = Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth());
+    let config = tls_config(&server);
     let before = status_kib(server.pid(), "VmRSS");
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
@@ -85,6 +83,42 @@ fn a_thousand_idle_clients_stay_under_the_ceiling() {
     for client in clients.iter_mut().step_by(support::USERS.len()) {
         ask(client, "", "* 1 EXISTS");
     }
+}
+
+/// The CA and the rest of a TLS client's configuration.
+fn tls_config(server: &Server) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(server.ca()).unwrap()).unwrap();
+    Arc::new(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Password hashes and handshakes of many threads once left 100 MiB in the allocator's arenas.
+#[test]
+fn many_logins_leave_no_memory_behind() {
+    let server = Arc::new(Server::start());
+    let config = tls_config(&server);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (server, config) = (Arc::clone(&server), Arc::clone(&config));
+            std::thread::spawn(move || {
+                for number in 0..60 {
+                    let mut client = tls_client(&server, &config);
+                    ask(&mut client, "", "* OK");
+                    let user = support::USERS[number % support::USERS.len()];
+                    // Every other password is wrong, so that hashes are computed again and again.
+                    let wrong = if number % 2 == 0 { "" } else { "?" };
+                    let login = format!("a LOGIN {} \"{}{wrong}\"", Server::address(user), Server::password(user));
+                    ask(&mut client, &login, if wrong.is_empty() { "a OK" } else { "a NO" });
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    let peak = status_kib(server.pid(), "VmHWM");
+    println!("after 480 logins: peak {peak} KiB");
+    assert!(peak < CEILING_KIB, "{peak} KiB");
 }
 
 #[test]
