@@ -110,15 +110,32 @@ impl Production {
         keywords: Vec<Keyword>,
         recent_from: Option<u32>,
         wanted: Vec<Wanted>,
-        buffer: WorkingBuffer,
     ) -> Self {
         let (wanted, problems) = (wanted.into_iter(), Problems::default());
-        Self { plan, keywords, recent_from, wanted, current: None, buffer: Some(buffer), problems }
+        Self { plan, keywords, recent_from, wanted, current: None, buffer: None, problems }
     }
 
-    /// Gives the working buffer back.
-    pub(super) fn into_buffer(self) -> Option<WorkingBuffer> {
-        self.buffer
+    /// Does it read octets of messages, for which it wants a working buffer?
+    pub(super) fn reads(&self) -> bool {
+        self.plan.octets
+    }
+
+    /// Has it a working buffer?
+    pub(super) fn has_buffer(&self) -> bool {
+        self.buffer.is_some() || self.current.as_ref().is_some_and(|current| current.reader.is_some())
+    }
+
+    /// Has one from now on.
+    pub(super) fn take_buffer(&mut self, buffer: WorkingBuffer) {
+        self.buffer = Some(buffer);
+    }
+
+    /// Gives it back. The message at hand is opened again when there is another.
+    pub(super) fn park(&mut self) {
+        self.buffer = None;
+        if let Some(current) = &mut self.current {
+            current.reader = None;
+        }
     }
 
     /// The buffer for a reader. It is lost with a message that could not be opened, which is rare.
@@ -202,6 +219,16 @@ impl Production {
         None
     }
 
+    /// Opens the message at hand where its buffer was given back.
+    fn open_again(&mut self, store: &Store) -> Result<(), Error> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        if self.plan.octets && current.reader.is_none() {
+            let buffer = self.buffer.take().unwrap_or_else(WorkingBuffer::unpooled);
+            current.reader = Some(store.open_blob_with(current.wanted.row.blob, buffer)?);
+        }
+        Ok(())
+    }
+
     /// Goes on with the response; gives whether there is room for more.
     fn go_on(
         &mut self,
@@ -211,6 +238,7 @@ impl Production {
         budget: &mut usize,
     ) -> Result<bool, Error> {
         let plan = Arc::clone(&self.plan);
+        self.open_again(store)?;
         let Some(current) = &mut self.current else { return Ok(true) };
         match &mut current.stage {
             Stage::Sending(sending) if sending.left == 0 => {
@@ -549,15 +577,18 @@ mod tests {
 
     fn produced(store: &Store, wanted: &[Wanted], command: &str, room: usize) -> Vec<u8> {
         let plan = Arc::new(FetchPlan::new(items(command), false, false, false, Enabled::default()));
-        let mut production = Production::new(plan, Vec::new(), Some(2), wanted.to_vec(), WorkingBuffer::unpooled());
+        let mut production = Production::new(plan, Vec::new(), Some(2), wanted.to_vec());
         let mut sent = Vec::new();
         loop {
             let mut buffer = vec![0; room];
             let (octets, progress) = production.produce(store, &mut buffer).unwrap();
             sent.extend_from_slice(&buffer[..octets]);
             if progress == Progress::Finished {
-                assert!(production.into_buffer().is_some());
                 return sent;
+            }
+            if room % 2 == 0 {
+                // As when a client does not read: the message is opened again.
+                production.park();
             }
         }
     }
@@ -594,7 +625,7 @@ mod tests {
         let (store, mut wanted) = store();
         wanted[0].row.blob = crate::store::BlobId(999);
         let plan = Arc::new(FetchPlan::new(items("(ENVELOPE)"), false, false, false, Enabled::default()));
-        let mut production = Production::new(plan, Vec::new(), None, wanted, WorkingBuffer::unpooled());
+        let mut production = Production::new(plan, Vec::new(), None, wanted);
         let mut room = vec![0; 4_096];
         let (octets, progress) = production.produce(&store, &mut room).unwrap();
         assert_eq!(progress, Progress::Finished);

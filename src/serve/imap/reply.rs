@@ -1,10 +1,10 @@
 //! How a command ends, and how responses get to the connection.
 
 use super::Session;
-use crate::limits::{IMAP_REPLY_OCTETS, IMAP_WRITE_TIMEOUT};
+use crate::limits::{IMAP_LEASE_TIMEOUT, IMAP_REPLY_OCTETS, IMAP_WRITE_TIMEOUT};
 use crate::serve::ConnectionError;
 use crate::session::imap::{Asked, Refusal, Severity, refusal};
-use crate::store;
+use crate::store::{self, WorkingBuffer};
 use crate::wire::imap::{Full, Out};
 
 /// A command that was done: what its tagged OK says.
@@ -84,6 +84,12 @@ impl Session {
             self.unsent = false;
         }
         Ok(())
+    }
+
+    /// A working buffer, unless none becomes free in time. Whoever has one must not wait for the client with it.
+    pub(super) async fn lease(&self) -> Result<WorkingBuffer, Ended> {
+        let lease = tokio::time::timeout(IMAP_LEASE_TIMEOUT, self.services.buffers.lease()).await;
+        lease.map_err(|_| Refusal::no("INUSE", "The server is busy: try again").into())
     }
 
     /// What the client hears of a store error; the cause goes to the log.
