@@ -112,7 +112,11 @@ impl Session {
             let mut production = self.produce(production).await?;
             problems.gone |= production.problems.gone;
             problems.unknown_encoding |= production.problems.unknown_encoding;
+            problems.damaged = problems.damaged.or(production.problems.damaged);
             problems.failed = problems.failed.or(production.problems.failed.take());
+        }
+        if let Some(uid) = problems.damaged {
+            return Err(Ended::Damaged(uid));
         }
         if let Some(error) = problems.failed {
             return Err(self.refused(&error, Asked::Named));

@@ -7,7 +7,7 @@
 
 use super::octets::{Made, Making, Measure, Sending, Source};
 use crate::limits::IMAP_READ_OCTETS_AT_ONCE;
-use crate::mail::{Keyword, SystemFlag};
+use crate::mail::{Keyword, SystemFlag, Uid};
 use crate::mime::{Scanner, Span, Summary};
 use crate::session::imap::{FetchPlan, Located, cut, locate};
 use crate::store::{BlobReader, Error, MessageRow, Store, WorkingBuffer};
@@ -34,8 +34,24 @@ pub(super) struct Problems {
     pub(super) gone: bool,
     /// RFC 3516 4.3: a part in an unknown transfer encoding.
     pub(super) unknown_encoding: bool,
+    /// The first message that is damaged.
+    pub(super) damaged: Option<Uid>,
     /// The store could not give a message.
     pub(super) failed: Option<Error>,
+}
+
+impl Problems {
+    /// A message, or some of it, could not be read.
+    fn missed(&mut self, uid: Uid, error: Error) {
+        match error {
+            Error::Gone => self.gone = true,
+            Error::Damaged(what) => {
+                log::error!("message {uid}: {what}");
+                self.damaged.get_or_insert(uid);
+            }
+            error => self.failed = Some(error),
+        }
+    }
 }
 
 /// How a call ended.
@@ -70,6 +86,8 @@ struct Current {
     /// Octets of the item's text that have been sent: it is larger than the buffer.
     sent: u64,
     stage: Stage,
+    /// It could not be opened again.
+    lost: bool,
 }
 
 enum Stage {
@@ -81,6 +99,8 @@ enum Stage {
     Measured(Span, Making, u64, bool),
     /// Octets of a literal.
     Sending(Sending),
+    /// What the item asks for cannot be read.
+    Unreadable,
 }
 
 impl Current {
@@ -186,7 +206,10 @@ impl Production {
         let mut reader = if self.plan.octets {
             match store.open_blob_with(blob, self.lend()) {
                 Ok(reader) => Some(reader),
-                Err(error) => return Ok(self.missed(error)),
+                Err(error) => {
+                    self.problems.missed(wanted.row.uid, error);
+                    return Ok(None);
+                }
             }
         } else {
             None
@@ -196,13 +219,16 @@ impl Production {
                 Ok(loaded) => *summary = Some(loaded),
                 Err(error) => {
                     self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
-                    return Ok(self.missed(error));
+                    self.problems.missed(wanted.row.uid, error);
+                    return Ok(None);
                 }
             }
         }
         let mark = out.mark();
         match FetchResponse::begin(out, wanted.sequence) {
-            Ok(response) => Ok(Some(Current { wanted, reader, response, item: 0, sent: 0, stage: Stage::Text })),
+            Ok(response) => {
+                Ok(Some(Current { wanted, reader, response, item: 0, sent: 0, stage: Stage::Text, lost: false }))
+            }
             Err(Full) => {
                 self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
                 out.roll_back(mark);
@@ -211,22 +237,19 @@ impl Production {
         }
     }
 
-    fn missed(&mut self, error: Error) -> Option<Current> {
-        match error {
-            Error::Gone => self.problems.gone = true,
-            error => self.problems.failed = Some(error),
-        }
-        None
-    }
-
     /// Opens the message at hand where its buffer was given back.
-    fn open_again(&mut self, store: &Store) -> Result<(), Error> {
-        let Some(current) = &mut self.current else { return Ok(()) };
-        if self.plan.octets && current.reader.is_none() {
+    fn open_again(&mut self, store: &Store) {
+        let Some(current) = &mut self.current else { return };
+        if self.plan.octets && current.reader.is_none() && !current.lost {
             let buffer = self.buffer.take().unwrap_or_else(WorkingBuffer::unpooled);
-            current.reader = Some(store.open_blob_with(current.wanted.row.blob, buffer)?);
+            match store.open_blob_with(current.wanted.row.blob, buffer) {
+                Ok(reader) => current.reader = Some(reader),
+                Err(error) => {
+                    current.lost = true;
+                    self.problems.missed(current.wanted.row.uid, error);
+                }
+            }
         }
-        Ok(())
     }
 
     /// Goes on with the response; gives whether there is room for more.
@@ -238,7 +261,7 @@ impl Production {
         budget: &mut usize,
     ) -> Result<bool, Error> {
         let plan = Arc::clone(&self.plan);
-        self.open_again(store)?;
+        self.open_again(store);
         let Some(current) = &mut self.current else { return Ok(true) };
         match &mut current.stage {
             Stage::Sending(sending) if sending.left == 0 => {
@@ -246,31 +269,51 @@ impl Production {
                 Ok(true)
             }
             Stage::Sending(sending) => {
-                let Some(reader) = &mut current.reader else { return Err(Error::Gone) };
                 if out.left() == 0 {
                     return Ok(false);
                 }
-                let filled = sending.fill(reader, out.room(), budget)?;
-                out.filled(filled);
-                Ok(true)
-            }
-            Stage::Measuring(measure, source, making) => {
-                let Some(reader) = &mut current.reader else { return Err(Error::Gone) };
-                if measure.go_on(reader, budget)? {
-                    current.stage = Stage::Measured(*source, making.clone(), measure.octets, measure.nul);
+                if current.lost {
+                    sending.source = Source::Spaces;
+                }
+                match sending.fill(current.reader.as_mut(), out.room(), budget) {
+                    Ok(filled) => out.filled(filled),
+                    Err(error) => {
+                        // The octets were announced. Without them, whatever came next would be taken for them.
+                        self.problems.missed(current.wanted.row.uid, error);
+                        sending.source = Source::Spaces;
+                    }
                 }
                 Ok(true)
             }
-            Stage::Text | Stage::Measured(..) => {
-                if needs_summary(plan.items.get(current.item)) && summary.is_none() {
+            Stage::Measuring(measure, source, making) => {
+                let Some(reader) = &mut current.reader else {
+                    current.stage = Stage::Unreadable;
+                    return Ok(true);
+                };
+                match measure.go_on(reader, budget) {
+                    Ok(true) => {
+                        current.stage = Stage::Measured(*source, making.clone(), measure.octets, measure.nul);
+                    }
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.problems.missed(current.wanted.row.uid, error);
+                        current.stage = Stage::Unreadable;
+                    }
+                }
+                Ok(true)
+            }
+            Stage::Text | Stage::Measured(..) | Stage::Unreadable => {
+                if !matches!(current.stage, Stage::Unreadable)
+                    && needs_summary(plan.items.get(current.item))
+                    && summary.is_none()
+                {
                     match load(store, &current.wanted.row, current.reader.as_mut(), budget) {
                         Ok(loaded) => *summary = Some(loaded),
                         Err(error) if current.sent > 0 => return Err(error),
                         Err(error) => {
                             // The response has begun and goes on without this item.
-                            current.next_item();
-                            self.missed(error);
-                            return Ok(true);
+                            self.problems.missed(current.wanted.row.uid, error);
+                            current.stage = Stage::Unreadable;
                         }
                     }
                 }
@@ -352,6 +395,15 @@ fn encode(
     problems: &mut Problems,
 ) -> Result<Piece, Full> {
     let row = current.wanted.row;
+    // The first octet shows whether a literal can be begun.
+    if let (Stage::Text, Some(span)) = (&current.stage, whole(item, summary, row.octets))
+        && let Some(reader) = &mut current.reader
+        && let Err(error) = reader.read_at(span.offset, &mut [0])
+    {
+        problems.missed(row.uid, error);
+        current.stage = Stage::Unreadable;
+    }
+    let unreadable = matches!(current.stage, Stage::Unreadable) || current.lost;
     let response = &mut current.response;
     let measured = match &current.stage {
         Stage::Measured(source, making, octets, nul) => Some((*source, making, *octets, *nul)),
@@ -366,6 +418,14 @@ fn encode(
         FetchItem::InternalDate => response.internal_date(out, row.internal_date)?,
         FetchItem::Rfc822Size => response.rfc822_size(out, row.octets)?,
         FetchItem::ModSeq => response.modseq(out, row.modseq)?,
+        FetchItem::Section { section, partial, name, .. } if unreadable => {
+            let origin = partial.map(|(first, _)| first);
+            response.section(out, section, *name, origin, SectionOctets::Nil)?;
+        }
+        FetchItem::Binary { part, partial, .. } if unreadable => {
+            response.binary(out, part, partial.map(|(first, _)| first), SectionOctets::Nil)?;
+        }
+        FetchItem::BinarySize { .. } if unreadable => {}
         FetchItem::Envelope => {
             if let Some(summary) = summary {
                 response.envelope(out, &summary.envelope)?;
@@ -432,6 +492,16 @@ fn encode(
         }
     }
     Ok(Piece::Done)
+}
+
+/// The octets of the message that go into a literal as they stand, if there are any.
+fn whole(item: &FetchItem, summary: Option<&Summary>, octets: u64) -> Option<Span> {
+    let FetchItem::Section { section, partial, .. } = item else { return None };
+    let located =
+        summary.map_or(Located::Octets(Span { offset: 0, octets }), |summary| locate(summary, section, octets));
+    let Located::Octets(span) = located else { return None };
+    let part = cut(span.octets, *partial);
+    (part.octets > 0).then(|| Span { offset: span.offset.saturating_add(part.offset), octets: part.octets })
 }
 
 fn stored(span: Span, part: Span) -> Piece {

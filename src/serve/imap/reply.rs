@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::limits::{IMAP_LEASE_TIMEOUT, IMAP_REPLY_OCTETS, IMAP_WRITE_TIMEOUT};
+use crate::mail::Uid;
 use crate::serve::ConnectionError;
 use crate::session::imap::{Asked, Refusal, Severity, refusal};
 use crate::store::{self, WorkingBuffer};
@@ -33,6 +34,8 @@ impl Done {
 pub(super) enum Ended {
     /// The client hears this; BYE ends the connection.
     Refused(Refusal),
+    /// RFC 5530: this message cannot be read.
+    Damaged(Uid),
     /// The client has its tagged response already.
     Answered,
     /// There is nobody to answer, or nothing that could be said where the octets stand now.
