@@ -380,6 +380,9 @@ fn end(
         // RFC 9051 6.4.5: flags that change this way are part of the response.
         let recent = recent_from.is_some_and(|from| row.uid.get() >= from);
         current.response.flags(out, row.flags, keywords, recent)?;
+        if plan.seen_modseq {
+            current.response.modseq(out, row.modseq)?;
+        }
     }
     current.response.end(out)?;
     Ok(Piece::End)
