@@ -4,7 +4,7 @@ use super::Session;
 use super::changes::keyword_names;
 use super::production::{Production, Progress, Wanted, is_unseen};
 use super::reply::{Done, Ended};
-use super::select::Named;
+use super::select::{GONE, Named};
 use crate::limits::{
     IMAP_BODY_PAGE_ROWS, IMAP_HELD_WRITE_TIMEOUT, IMAP_OUTPUT_OCTETS, IMAP_TOLD_OCTETS, IMAP_TOLD_PAGE_ROWS,
 };
@@ -89,11 +89,7 @@ impl Session {
         let plan = Arc::new(plan);
         let named = self.named(&set, uid).await?;
         drop(set);
-        let by_number = !named.uid;
-        let expected = named
-            .ranges
-            .iter()
-            .fold(0_u32, |all, range| all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1)));
+        let expected = named.expected();
         let mut walk = Walk::new(named, if plan.octets { IMAP_BODY_PAGE_ROWS } else { IMAP_TOLD_PAGE_ROWS });
         let mut problems = super::production::Problems::default();
         let mut found = 0_u32;
@@ -124,9 +120,8 @@ impl Session {
         if problems.unknown_encoding {
             return Err(Refusal::no("UNKNOWN-CTE", "A part has a transfer encoding that is not known here").into());
         }
-        // RFC 9051 6.4.9: UIDs that are not there are passed over. A number was there when the client was told of it.
-        if problems.gone || (by_number && found < expected) {
-            return Err(Refusal::no("EXPUNGEISSUED", "Some of these messages are gone").into());
+        if problems.gone || expected.is_some_and(|expected| found < expected) {
+            return Err(GONE.into());
         }
         Ok(Done::plain("Fetched"))
     }

@@ -4,11 +4,12 @@ use super::Session;
 use super::changes::{Telling, keyword_names};
 use super::fetch::{Rows, Walk};
 use super::reply::{Done, Ended};
-use super::select::Named;
+use super::select::{GONE, Named};
 use crate::limits::{IMAP_MODIFIED_RANGES_MAX, IMAP_TOLD_PAGE_ROWS, STORE_MESSAGES_MAX};
 use crate::mail::{FlagChange, FlagSelection, Keyword, ModSeq, SequenceSet};
 use crate::session::imap::{Asked, Runs};
 use crate::store::{MailboxId, Receipt, Transaction, UidRanges};
+use crate::wire::imap::encode::{self, Code, Condition};
 
 /// The command.
 #[derive(Debug)]
@@ -38,8 +39,10 @@ impl Session {
             ..self.telling(storing.uid || condstore)
         };
         let named = self.named(&storing.set, storing.uid).await?;
+        let expected = named.expected();
         // One page of rows is one step and one commit.
         let mut walk = Walk::new(named, STORE_MESSAGES_MAX);
+        let mut found = 0_u32;
         let mut modified = Runs::new(IMAP_MODIFIED_RANGES_MAX);
         loop {
             // The buffer stands for the memory of the page. It goes back before the client is told anything.
@@ -48,12 +51,19 @@ impl Session {
             if rows.is_empty() {
                 break;
             }
+            found = found.saturating_add(u32::try_from(rows.len()).unwrap_or(u32::MAX));
             let changed = self.store_page(mailbox, &storing, rows, &mut modified).await?;
             drop(buffer);
             self.tell_stored(mailbox, &storing, telling, changed).await?;
         }
+        let gone = expected.is_some_and(|expected| found < expected);
         if modified.numbers() == 0 {
-            return Ok(Done::plain("Stored"));
+            return if gone { Err(GONE.into()) } else { Ok(Done::plain("Stored")) };
+        }
+        if gone {
+            // The tagged response has room for one code.
+            self.say(|out| encode::untagged(out, Condition::No, Some(&Code::Other(GONE.code, None)), GONE.text))
+                .await?;
         }
         // RFC 7162 3.1.3: numbers are of the kind that the command used.
         Ok(Done::with("MODIFIED", Some(modified.to_string()), "Some have changed meanwhile"))
