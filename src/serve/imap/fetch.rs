@@ -103,9 +103,14 @@ impl Session {
                 rows.retain(|(_, row)| row.modseq > since);
             }
             let wanted = self.mark_seen(&plan, mailbox, rows).await?;
+            let sets = wanted.iter().any(|wanted| wanted.seen);
             let keywords = self.keywords_of(mailbox, &plan).await?;
             let production = Production::new(Arc::clone(&plan), keywords, self.recent_from(), wanted);
             let mut production = self.produce(production).await?;
+            if sets {
+                // A view knows a few changes of its own: it is brought forward before there are too many.
+                self.tell_changes(false).await?;
+            }
             problems.gone |= production.problems.gone;
             problems.unknown_encoding |= production.problems.unknown_encoding;
             problems.damaged = problems.damaged.or(production.problems.damaged);

@@ -55,6 +55,8 @@ impl Session {
             let changed = self.store_page(mailbox, &storing, rows, &mut modified).await?;
             drop(buffer);
             self.tell_stored(mailbox, &storing, telling, changed).await?;
+            // A view knows a few changes of its own: it is brought forward before there are too many.
+            self.tell_changes(false).await?;
         }
         let gone = expected.is_some_and(|expected| found < expected);
         if modified.numbers() == 0 {
