@@ -217,8 +217,16 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The next octets of an APPEND's message must come by then.
 pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
-/// A working buffer must be filled by then: about a hundred octets a second.
-pub const IMAP_CHUNK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Index rows read at once when they alone are told: what is kept while a client does not read is small.
+pub const IMAP_TOLD_PAGE_ROWS: usize = 64;
+/// Responses that need no working buffer are encoded in pieces of so many octets.
+pub const IMAP_TOLD_OCTETS: usize = 8 * KIB;
+/// A command waits so long for a working buffer, then the client hears that it may try again.
+pub const IMAP_LEASE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes longer for a piece of a message has its working buffer given back meanwhile.
+pub const IMAP_HELD_WRITE_TIMEOUT: Duration = Duration::from_millis(250);
+/// What little is said or waited for while a client holds the working buffer of an APPEND.
+pub const IMAP_HELD_REPLY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A client must take what is written to it by then.
 pub const IMAP_WRITE_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// An idling client hears something at least so often: below the five minutes after which many address translators

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use pillarbox::account::{Accounts, Options as AccountOptions};
+use pillarbox::limits::WORKING_BUFFERS_MAX;
 use pillarbox::mail::{Address, Domain};
 use pillarbox::serve::imap::serve_imap;
 use pillarbox::serve::{Config, Connection, Services};
-use pillarbox::store::Store;
+use pillarbox::store::{FileMedium, Options, Store};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -17,8 +18,11 @@ use tokio::runtime::Runtime;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn services() -> Arc<Services> {
+    services_of(Store::open_in_memory().unwrap())
+}
+
+fn services_of(store: Store) -> Arc<Services> {
     let config = Config { plain_login_on_loopback: true, login_throttle: false, ..Config::default() };
-    let store = Store::open_in_memory().unwrap();
     let accounts = Accounts::new(store.clone(), AccountOptions::default());
     accounts.add_domain(&Domain::parse("example.org").unwrap()).unwrap();
     accounts.add_account(&Address::parse("ann@example.org").unwrap(), "secret", None).unwrap();
@@ -175,6 +179,130 @@ fn large_messages_stream_both_ways() {
         assert_eq!(lines, ["* SEARCH 1"]);
         let lines = client.ok("SEARCH TEXT \"line never\"").await;
         assert_eq!(lines, ["* SEARCH"]);
+    });
+}
+
+/// Clients that ask for much and read nothing keep nothing that others need.
+#[test]
+fn clients_that_do_not_read_hold_up_nobody() {
+    let runtime = runtime();
+    runtime.block_on(async {
+        let services = services();
+        let mut client = Client::connect(&services).await;
+        let message = format!("Subject: large\r\n\r\n{}", "0123456789abcde\r\n".repeat(30_000));
+        client.ok(&format!("APPEND INBOX {{{}+}}\r\n{message}", message.len())).await;
+        client.ok("SELECT INBOX").await;
+        let mut stuck = Vec::new();
+        for _ in 0..WORKING_BUFFERS_MAX + 2 {
+            let mut one = Client::connect(&services).await;
+            one.ok("EXAMINE INBOX").await;
+            one.stream.write_all(b"x FETCH 1 BODY.PEEK[]\r\n").await.unwrap();
+            stuck.push(one);
+        }
+        // Each waits for its own client now.
+        let free = async {
+            while services.buffers.leased() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, free).await.unwrap();
+        client.ok("APPEND INBOX {2+}\r\nhi").await;
+        let lines = client.ok("FETCH 1 BODY.PEEK[]<16.4>").await;
+        assert_eq!(lines[0], "* 1 FETCH (BODY[]<16> {4}");
+        client.ok("SEARCH BODY 9abcde").await;
+        // Whoever reads after all has it all.
+        let mut one = stuck.pop().unwrap();
+        let mut octets = 0;
+        loop {
+            let line = one.line().await;
+            if line.starts_with("x ") {
+                assert!(line.starts_with("x OK"), "{line}");
+                break;
+            }
+            // The message that came meanwhile is told as well.
+            if !line.ends_with(" EXISTS") && !line.ends_with(" RECENT") {
+                octets += line.len() + 2;
+            }
+        }
+        let head = format!("* 1 FETCH (BODY[] {{{}}}\r\n)\r\n", message.len());
+        assert_eq!(octets, head.len() + message.len());
+    });
+}
+
+/// Spoils the first octet of `what` wherever it stands in the store's files.
+fn spoil(folder: &std::path::Path, what: &[u8]) {
+    let mut spoilt = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let octets = std::fs::read(&path).unwrap();
+        for (at, _) in octets.windows(what.len()).enumerate().filter(|(_, window)| *window == what) {
+            let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, b"!", at.try_into().unwrap()).unwrap();
+            spoilt += 1;
+        }
+    }
+    assert!(spoilt > 0);
+}
+
+/// Damage on the card is an error of the messages that it hits.
+#[test]
+fn damaged_messages_are_told_and_the_others_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let medium = FileMedium::open(folder.path()).unwrap();
+    let options =
+        Options { segment_octets: 1 << 20, spares: 0, spares_low: 0, reserve_octets: 0, ..Options::default() };
+    let (store, _) = Store::open(Arc::new(medium), options).unwrap();
+    let runtime = runtime();
+    runtime.block_on(async {
+        let services = services_of(store);
+        let mut client = Client::connect(&services).await;
+        let small = "Subject: a\r\n\r\nmarker-of-small\r\n".to_owned();
+        let large = format!("Subject: b\r\n\r\n{}marker-of-large\r\n", "0123456789abcde\r\n".repeat(6_000));
+        let whole = "Subject: c\r\n\r\nwhole\r\n".to_owned();
+        for message in [&small, &large, &whole] {
+            client.ok(&format!("APPEND INBOX {{{}+}}\r\n{message}", message.len())).await;
+        }
+        spoil(folder.path(), b"marker-of-small");
+        spoil(folder.path(), b"marker-of-large");
+        client.ok("EXAMINE INBOX").await;
+        let (lines, end) = client.ask("FETCH 1:3 (UID BODY.PEEK[] BODY.PEEK[HEADER.FIELDS (SUBJECT)] ENVELOPE)").await;
+        assert!(end.starts_with("NO [CORRUPTION] Message UID 1 is damaged"), "{end}");
+        assert!(lines[0].starts_with("* 1 FETCH (UID 1 BODY[] NIL BODY[HEADER.FIELDS (SUBJECT)] NIL ENVELOPE ("));
+        assert_eq!(lines[1], format!("* 2 FETCH (UID 2 BODY[] {{{}}}", large.len()));
+        let text = lines.join("\r\n");
+        let (_, rest) = text.split_at(lines[0].len() + lines[1].len() + 4);
+        assert_eq!(&rest[..65_000], &large[..65_000]);
+        assert!(rest[65_000..large.len()].ends_with("          "));
+        assert!(
+            rest[large.len()..].starts_with(" BODY[HEADER.FIELDS (SUBJECT)] {14}\r\nSubject: b\r\n\r\n ENVELOPE (")
+        );
+        assert!(rest.contains(&format!("* 3 FETCH (UID 3 BODY[] {{{}}}\r\n{whole} BODY[", whole.len())));
+        client.ok("FETCH 3 BODY.PEEK[]").await;
+    });
+}
+
+/// More steps than a view remembers of its own.
+#[test]
+fn a_client_is_not_told_what_it_did_itself() {
+    const MESSAGES: usize = 17_500;
+    let runtime = runtime();
+    runtime.block_on(async {
+        let services = services();
+        let mut client = Client::connect(&services).await;
+        for _ in 0..20 {
+            client.ok("APPEND INBOX {21+}\r\nSubject: x\r\n\r\nhello\r\n").await;
+        }
+        client.ok("SELECT INBOX").await;
+        let mut there = 20;
+        while there < MESSAGES {
+            let more = there.min(MESSAGES - there);
+            client.ok(&format!("COPY 1:{more} INBOX")).await;
+            there += more;
+        }
+        assert_eq!(client.ok("STORE 1:* +FLAGS.SILENT (\\Flagged)").await, [""; 0]);
+        let lines = client.ok("FETCH 1:1000 BODY[TEXT]").await;
+        assert_eq!(count(&lines, " FETCH ("), 1_000);
+        assert_eq!(client.ok("NOOP").await, [""; 0]);
     });
 }
 

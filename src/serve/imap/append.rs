@@ -4,12 +4,15 @@
 
 use super::Session;
 use super::reply::{Done, Ended};
-use crate::limits::{IMAP_APPEND_TIMEOUT, IMAP_CHUNK_TIMEOUT, WORKING_BUFFER_OCTETS};
+use crate::limits::{
+    IMAP_APPEND_TIMEOUT, IMAP_HELD_REPLY_TIMEOUT, SMTP_SCARCE_CHECK, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX,
+};
 use crate::mail::InternalDate;
 use crate::mime::Scanner;
 use crate::serve::ConnectionError;
 use crate::session::imap::{Asked, Refusal};
-use crate::store::{Delivery, Error, MailboxId, QuotaRule, Receipt, Spool, Target, Transaction};
+use crate::session::smtp::Pace;
+use crate::store::{Delivery, Error, MailboxId, QuotaRule, Receipt, Spool, Target, Transaction, WorkingBuffer};
 use crate::wire::imap::command::{Append, LiteralHead};
 use crate::wire::imap::encode::continuation;
 use tokio::time::Instant;
@@ -26,12 +29,22 @@ impl Session {
                 return Err(ended);
             }
         };
+        // What was said before goes out without a working buffer.
+        self.flush().await?;
+        let buffer = match self.lease().await {
+            Ok(buffer) => buffer,
+            Err(ended) => {
+                self.skip_message(literal).await?;
+                return Err(ended);
+            }
+        };
         if !literal.non_synchronizing {
             self.say(|out| continuation(out, "Go on")).await?;
+            self.flush_holding().await?;
         }
-        let spooled = self.spool(literal).await?;
+        let spooled = self.spool(literal, buffer).await?;
         // RFC 9051 section 9: the line ends behind the literal. MULTIAPPEND (RFC 3502) is not announced.
-        let deadline = Instant::now() + IMAP_APPEND_TIMEOUT;
+        let deadline = Instant::now() + IMAP_HELD_REPLY_TIMEOUT;
         let ends = self.line_is_empty(deadline).await?;
         let (spool, scanner) = spooled?;
         if !ends {
@@ -65,19 +78,29 @@ impl Session {
     }
 
     /// Reads the literal to its end, and says what became of it only then.
-    async fn spool(&mut self, literal: LiteralHead) -> Result<Result<(Spool, Scanner), Ended>, Ended> {
-        let buffer = self.services.buffers.lease().await;
+    async fn spool(
+        &mut self,
+        literal: LiteralHead,
+        buffer: WorkingBuffer,
+    ) -> Result<Result<(Spool, Scanner), Ended>, Ended> {
         let mut spool = Some(Spool::new(buffer, self.services.config.message_octets_max));
         let mut scanner = Scanner::new();
         let mut failed = None;
         let mut left = literal.octets;
-        // A buffer is not lent to a client that sends an octet now and then.
-        let mut deadline = Instant::now() + IMAP_CHUNK_TIMEOUT;
+        let started = Instant::now();
+        let mut heard = started;
         while left > 0 {
             if self.connection.buffered().is_empty() {
-                self.flush().await?;
-                let patience = deadline.saturating_duration_since(Instant::now()).min(IMAP_APPEND_TIMEOUT);
-                self.connection.fill(patience).await?;
+                // A buffer is not lent to a client that sends an octet now and then.
+                let scarce = spool.is_some() && self.services.buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
+                let pace = Pace { elapsed: started.elapsed(), silent: heard.elapsed(), scarce };
+                let patience = pace.for_data(literal.octets.saturating_sub(left)).ok_or(ConnectionError::TimedOut)?;
+                match self.connection.fill(patience.min(SMTP_SCARCE_CHECK)).await {
+                    Ok(()) => heard = Instant::now(),
+                    // Only time to look again.
+                    Err(ConnectionError::TimedOut) => continue,
+                    Err(error) => return Err(error.into()),
+                }
             }
             let octets = self.connection.buffered();
             let part = usize::try_from(left).unwrap_or(usize::MAX).min(octets.len());
@@ -106,10 +129,7 @@ impl Session {
                 && let Some(full) = spool.take_if(|spool| spool.is_full())
             {
                 match self.services.store.spill(full).await {
-                    Ok(emptied) => {
-                        spool = Some(emptied);
-                        deadline = Instant::now() + IMAP_CHUNK_TIMEOUT;
-                    }
+                    Ok(emptied) => spool = Some(emptied),
                     Err(error) => {
                         failed.get_or_insert(self.refused(&error, Asked::Target));
                     }
@@ -121,6 +141,13 @@ impl Session {
             (_, Some(ended)) => Err(ended),
             (None, None) => Err(self.refused(&Error::Closed, Asked::Target)),
         })
+    }
+
+    /// Sends what was written while a working buffer is held.
+    async fn flush_holding(&mut self) -> Result<(), ConnectionError> {
+        self.connection.flush(IMAP_HELD_REPLY_TIMEOUT).await?;
+        self.unsent = false;
+        Ok(())
     }
 
     /// Reads the rest of the line; is there none?

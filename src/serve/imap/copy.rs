@@ -7,6 +7,7 @@
 use super::Session;
 use super::fetch::{Rows, Walk};
 use super::reply::{Done, Ended};
+use super::select::GONE;
 use crate::limits::{COPY_MESSAGES_MAX, IMAP_COPYUID_RANGES_MAX, IMAP_EXPUNGE_RANGES_MAX, IMAP_PAGE_ROWS};
 use crate::mail::{SequenceSet, Uid, UidValidity};
 use crate::session::imap::{Asked, Runs};
@@ -53,7 +54,7 @@ impl Session {
     ) -> Result<Done, Ended> {
         let (from, owner) = (self.selection()?.mailbox, self.owner()?);
         // By UID: sequence numbers change under a MOVE of several steps.
-        let named = self.named_by_uid(&set, uid).await?;
+        let (named, expected) = self.named_by_uid(&set, uid).await?;
         let target = self.services.store.read(move |store| store.mailbox(owner, &name)).await;
         let target = target.and_then(|row| row.ok_or(Error::NoSuchMailbox));
         let to = target.map_err(|error| self.refused(&error, Asked::Target))?.id;
@@ -61,6 +62,7 @@ impl Session {
             self.check_room(Walk::new(named.clone(), IMAP_PAGE_ROWS)).await?;
         }
         let mut walk = Walk::new(named, IMAP_PAGE_ROWS);
+        let mut found = 0_u32;
         let mut copied = Copied::new();
         let mut taken_back = Runs::new(COPY_MESSAGES_MAX);
         // A view keeps a bounded number of ranges until its client is told what is gone.
@@ -68,14 +70,24 @@ impl Session {
         loop {
             let rows: Rows = self.next_rows(&mut walk).await?;
             let last = rows.is_empty();
+            found = found.saturating_add(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+            let gone = last && expected.is_some_and(|expected| found < expected);
             for (_, row) in &rows {
                 if step.is_full() || usize::try_from(step.numbers()).unwrap_or(usize::MAX) >= COPY_MESSAGES_MAX {
                     self.copy_step(from, to, &mut step, remove_source, &mut copied, &mut taken_back).await?;
                 }
                 step.push(row.uid.get());
             }
+            if gone && !remove_source {
+                // RFC 2180 4.4.1: not all could be copied, so none is.
+                self.take_back(to, taken_back.take()).await;
+                return Err(GONE.into());
+            }
             if last {
                 self.copy_step(from, to, &mut step, remove_source, &mut copied, &mut taken_back).await?;
+                if gone {
+                    return Err(GONE.into());
+                }
                 break;
             }
         }

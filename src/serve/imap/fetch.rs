@@ -4,8 +4,10 @@ use super::Session;
 use super::changes::keyword_names;
 use super::production::{Production, Progress, Wanted, is_unseen};
 use super::reply::{Done, Ended};
-use super::select::Named;
-use crate::limits::{IMAP_BODY_PAGE_ROWS, IMAP_OUTPUT_OCTETS, IMAP_PAGE_ROWS};
+use super::select::{GONE, Named};
+use crate::limits::{
+    IMAP_BODY_PAGE_ROWS, IMAP_HELD_WRITE_TIMEOUT, IMAP_OUTPUT_OCTETS, IMAP_TOLD_OCTETS, IMAP_TOLD_PAGE_ROWS,
+};
 use crate::mail::{FlagChange, FlagSelection, ModSeq, SequenceSet, SystemFlag};
 use crate::serve::ConnectionError;
 use crate::session::imap::{Asked, FetchPlan, Refusal};
@@ -87,13 +89,8 @@ impl Session {
         let plan = Arc::new(plan);
         let named = self.named(&set, uid).await?;
         drop(set);
-        let by_number = !named.uid;
-        let expected = named
-            .ranges
-            .iter()
-            .fold(0_u32, |all, range| all.saturating_add(range.end().saturating_sub(*range.start()).saturating_add(1)));
-        let mut walk = Walk::new(named, if plan.octets { IMAP_BODY_PAGE_ROWS } else { IMAP_PAGE_ROWS });
-        let mut buffer = self.services.buffers.lease().await;
+        let expected = named.expected();
+        let mut walk = Walk::new(named, if plan.octets { IMAP_BODY_PAGE_ROWS } else { IMAP_TOLD_PAGE_ROWS });
         let mut problems = super::production::Problems::default();
         let mut found = 0_u32;
         loop {
@@ -106,35 +103,50 @@ impl Session {
                 rows.retain(|(_, row)| row.modseq > since);
             }
             let wanted = self.mark_seen(&plan, mailbox, rows).await?;
+            let sets = wanted.iter().any(|wanted| wanted.seen);
             let keywords = self.keywords_of(mailbox, &plan).await?;
-            let production = Production::new(Arc::clone(&plan), keywords, self.recent_from(), wanted, buffer);
+            let production = Production::new(Arc::clone(&plan), keywords, self.recent_from(), wanted);
             let mut production = self.produce(production).await?;
+            if sets {
+                // A view knows a few changes of its own: it is brought forward before there are too many.
+                self.tell_changes(false).await?;
+            }
             problems.gone |= production.problems.gone;
             problems.unknown_encoding |= production.problems.unknown_encoding;
+            problems.damaged = problems.damaged.or(production.problems.damaged);
             problems.failed = problems.failed.or(production.problems.failed.take());
-            buffer = match production.into_buffer() {
-                Some(buffer) => buffer,
-                None => self.services.buffers.lease().await,
-            };
         }
-        drop(buffer);
+        if let Some(uid) = problems.damaged {
+            return Err(Ended::Damaged(uid));
+        }
         if let Some(error) = problems.failed {
             return Err(self.refused(&error, Asked::Named));
         }
         if problems.unknown_encoding {
             return Err(Refusal::no("UNKNOWN-CTE", "A part has a transfer encoding that is not known here").into());
         }
-        // RFC 9051 6.4.9: UIDs that are not there are passed over. A number was there when the client was told of it.
-        if problems.gone || (by_number && found < expected) {
-            return Err(Refusal::no("EXPUNGEISSUED", "Some of these messages are gone").into());
+        if problems.gone || expected.is_some_and(|expected| found < expected) {
+            return Err(GONE.into());
         }
         Ok(Done::plain("Fetched"))
     }
 
-    /// Sends everything that a production makes.
+    /// Sends everything that a production makes. A working buffer is there only where octets of messages are read, and
+    /// not while a client takes its time: what was read last is read again then.
     async fn produce(&mut self, mut production: Production) -> Result<Production, Ended> {
-        let mut room = vec![0; IMAP_OUTPUT_OCTETS];
+        let mut room = vec![0; if production.reads() { IMAP_OUTPUT_OCTETS } else { IMAP_TOLD_OCTETS }];
+        let mut begun = false;
         loop {
+            if production.reads() && !production.has_buffer() {
+                let buffer = match self.lease().await {
+                    Ok(buffer) => buffer,
+                    Err(ended) if !begun => return Err(ended),
+                    // A response may have begun: nothing else can be said. Nobody waits for what this client has.
+                    Err(_) => self.services.buffers.lease().await,
+                };
+                production.take_buffer(buffer);
+            }
+            begun = true;
             let (back, filled, produced) = self
                 .services
                 .store
@@ -146,7 +158,17 @@ impl Session {
             (production, room) = (back, filled);
             match produced {
                 Ok((octets, progress)) => {
-                    self.send(room.get(..octets).unwrap_or_default()).await?;
+                    if progress == Progress::Finished {
+                        production.park();
+                    }
+                    let mut sending = core::pin::pin!(self.send(room.get(..octets).unwrap_or_default()));
+                    match tokio::time::timeout(IMAP_HELD_WRITE_TIMEOUT, sending.as_mut()).await {
+                        Ok(sent) => sent?,
+                        Err(_) => {
+                            production.park();
+                            sending.await?;
+                        }
+                    }
                     if progress == Progress::Finished {
                         return Ok(production);
                     }

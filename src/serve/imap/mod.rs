@@ -156,7 +156,7 @@ impl Session {
             Err(Ended::Connection(error)) => Err(error),
             Err(Ended::Refused(refusal)) if refusal.severity == Severity::Bye => self.sent_away(refusal).await,
             // Anything else is in the log, and may be better the next time.
-            Ok(()) | Err(Ended::Refused(_) | Ended::Answered) => Ok(()),
+            Ok(()) | Err(Ended::Refused(_) | Ended::Damaged(_) | Ended::Answered) => Ok(()),
         }
     }
 
@@ -179,6 +179,11 @@ impl Session {
                     return self.sent_away(Refusal::bye("CLIENTBUG", "Too many bad commands")).await;
                 }
                 Ok(())
+            }
+            Err(Ended::Damaged(uid)) => {
+                let code = encode::Code::Other("CORRUPTION", None);
+                let text = format!("Message UID {uid} is damaged");
+                self.say(|out| encode::tagged(out, tag, Condition::No, Some(&code), &text)).await
             }
             // STARTTLS has answered already.
             Err(Ended::Answered) => Ok(()),

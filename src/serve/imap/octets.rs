@@ -121,6 +121,8 @@ pub(super) enum Source {
     Stored(u64),
     /// Made octets; so many come before the first that is wanted (partial fetches).
     Made(Box<Made>, u64),
+    /// The message cannot be read: spaces, so that the client finds the end of what was announced.
+    Spaces,
 }
 
 /// A literal that is being filled.
@@ -135,22 +137,27 @@ pub(super) struct Sending {
 
 impl Sending {
     /// Fills the beginning of `room`; gives how much. `Gone` or `Damaged` if the message has fewer octets than were
-    /// announced: the client then waits for something that never comes, and the connection must end.
+    /// announced: something else must stand in their place.
     pub(super) fn fill(
         &mut self,
-        reader: &mut BlobReader,
+        reader: Option<&mut BlobReader>,
         room: &mut [u8],
         budget: &mut usize,
     ) -> Result<usize, Error> {
         let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(room.len());
         let room = room.get_mut(..wanted).unwrap_or_default();
-        let filled = match &mut self.source {
-            Source::Stored(at) => {
+        let filled = match (&mut self.source, reader) {
+            (Source::Stored(at), Some(reader)) => {
                 let octets = reader.read_at(*at, room)?;
                 *at = at.saturating_add(u64::try_from(octets).unwrap_or(u64::MAX));
                 octets
             }
-            Source::Made(made, skip) => {
+            (Source::Spaces, _) => {
+                room.fill(b' ');
+                wanted
+            }
+            (Source::Stored(_) | Source::Made(..), None) => return Err(Error::Gone),
+            (Source::Made(made, skip), Some(reader)) => {
                 while *skip > 0 && *budget > 0 {
                     let octets = made.peek(reader)?.len();
                     if octets == 0 {

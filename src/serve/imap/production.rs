@@ -7,7 +7,7 @@
 
 use super::octets::{Made, Making, Measure, Sending, Source};
 use crate::limits::IMAP_READ_OCTETS_AT_ONCE;
-use crate::mail::{Keyword, SystemFlag};
+use crate::mail::{Keyword, SystemFlag, Uid};
 use crate::mime::{Scanner, Span, Summary};
 use crate::session::imap::{FetchPlan, Located, cut, locate};
 use crate::store::{BlobReader, Error, MessageRow, Store, WorkingBuffer};
@@ -34,8 +34,24 @@ pub(super) struct Problems {
     pub(super) gone: bool,
     /// RFC 3516 4.3: a part in an unknown transfer encoding.
     pub(super) unknown_encoding: bool,
+    /// The first message that is damaged.
+    pub(super) damaged: Option<Uid>,
     /// The store could not give a message.
     pub(super) failed: Option<Error>,
+}
+
+impl Problems {
+    /// A message, or some of it, could not be read.
+    fn missed(&mut self, uid: Uid, error: Error) {
+        match error {
+            Error::Gone => self.gone = true,
+            Error::Damaged(what) => {
+                log::error!("message {uid}: {what}");
+                self.damaged.get_or_insert(uid);
+            }
+            error => self.failed = Some(error),
+        }
+    }
 }
 
 /// How a call ended.
@@ -70,6 +86,8 @@ struct Current {
     /// Octets of the item's text that have been sent: it is larger than the buffer.
     sent: u64,
     stage: Stage,
+    /// It could not be opened again.
+    lost: bool,
 }
 
 enum Stage {
@@ -81,6 +99,8 @@ enum Stage {
     Measured(Span, Making, u64, bool),
     /// Octets of a literal.
     Sending(Sending),
+    /// What the item asks for cannot be read.
+    Unreadable,
 }
 
 impl Current {
@@ -110,15 +130,32 @@ impl Production {
         keywords: Vec<Keyword>,
         recent_from: Option<u32>,
         wanted: Vec<Wanted>,
-        buffer: WorkingBuffer,
     ) -> Self {
         let (wanted, problems) = (wanted.into_iter(), Problems::default());
-        Self { plan, keywords, recent_from, wanted, current: None, buffer: Some(buffer), problems }
+        Self { plan, keywords, recent_from, wanted, current: None, buffer: None, problems }
     }
 
-    /// Gives the working buffer back.
-    pub(super) fn into_buffer(self) -> Option<WorkingBuffer> {
-        self.buffer
+    /// Does it read octets of messages, for which it wants a working buffer?
+    pub(super) fn reads(&self) -> bool {
+        self.plan.octets
+    }
+
+    /// Has it a working buffer?
+    pub(super) fn has_buffer(&self) -> bool {
+        self.buffer.is_some() || self.current.as_ref().is_some_and(|current| current.reader.is_some())
+    }
+
+    /// Has one from now on.
+    pub(super) fn take_buffer(&mut self, buffer: WorkingBuffer) {
+        self.buffer = Some(buffer);
+    }
+
+    /// Gives it back. The message at hand is opened again when there is another.
+    pub(super) fn park(&mut self) {
+        self.buffer = None;
+        if let Some(current) = &mut self.current {
+            current.reader = None;
+        }
     }
 
     /// The buffer for a reader. It is lost with a message that could not be opened, which is rare.
@@ -169,7 +206,10 @@ impl Production {
         let mut reader = if self.plan.octets {
             match store.open_blob_with(blob, self.lend()) {
                 Ok(reader) => Some(reader),
-                Err(error) => return Ok(self.missed(error)),
+                Err(error) => {
+                    self.problems.missed(wanted.row.uid, error);
+                    return Ok(None);
+                }
             }
         } else {
             None
@@ -179,13 +219,16 @@ impl Production {
                 Ok(loaded) => *summary = Some(loaded),
                 Err(error) => {
                     self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
-                    return Ok(self.missed(error));
+                    self.problems.missed(wanted.row.uid, error);
+                    return Ok(None);
                 }
             }
         }
         let mark = out.mark();
         match FetchResponse::begin(out, wanted.sequence) {
-            Ok(response) => Ok(Some(Current { wanted, reader, response, item: 0, sent: 0, stage: Stage::Text })),
+            Ok(response) => {
+                Ok(Some(Current { wanted, reader, response, item: 0, sent: 0, stage: Stage::Text, lost: false }))
+            }
             Err(Full) => {
                 self.buffer = reader.map(BlobReader::into_buffer).or(self.buffer.take());
                 out.roll_back(mark);
@@ -194,12 +237,19 @@ impl Production {
         }
     }
 
-    fn missed(&mut self, error: Error) -> Option<Current> {
-        match error {
-            Error::Gone => self.problems.gone = true,
-            error => self.problems.failed = Some(error),
+    /// Opens the message at hand where its buffer was given back.
+    fn open_again(&mut self, store: &Store) {
+        let Some(current) = &mut self.current else { return };
+        if self.plan.octets && current.reader.is_none() && !current.lost {
+            let buffer = self.buffer.take().unwrap_or_else(WorkingBuffer::unpooled);
+            match store.open_blob_with(current.wanted.row.blob, buffer) {
+                Ok(reader) => current.reader = Some(reader),
+                Err(error) => {
+                    current.lost = true;
+                    self.problems.missed(current.wanted.row.uid, error);
+                }
+            }
         }
-        None
     }
 
     /// Goes on with the response; gives whether there is room for more.
@@ -211,6 +261,7 @@ impl Production {
         budget: &mut usize,
     ) -> Result<bool, Error> {
         let plan = Arc::clone(&self.plan);
+        self.open_again(store);
         let Some(current) = &mut self.current else { return Ok(true) };
         match &mut current.stage {
             Stage::Sending(sending) if sending.left == 0 => {
@@ -218,31 +269,51 @@ impl Production {
                 Ok(true)
             }
             Stage::Sending(sending) => {
-                let Some(reader) = &mut current.reader else { return Err(Error::Gone) };
                 if out.left() == 0 {
                     return Ok(false);
                 }
-                let filled = sending.fill(reader, out.room(), budget)?;
-                out.filled(filled);
-                Ok(true)
-            }
-            Stage::Measuring(measure, source, making) => {
-                let Some(reader) = &mut current.reader else { return Err(Error::Gone) };
-                if measure.go_on(reader, budget)? {
-                    current.stage = Stage::Measured(*source, making.clone(), measure.octets, measure.nul);
+                if current.lost {
+                    sending.source = Source::Spaces;
+                }
+                match sending.fill(current.reader.as_mut(), out.room(), budget) {
+                    Ok(filled) => out.filled(filled),
+                    Err(error) => {
+                        // The octets were announced. Without them, whatever came next would be taken for them.
+                        self.problems.missed(current.wanted.row.uid, error);
+                        sending.source = Source::Spaces;
+                    }
                 }
                 Ok(true)
             }
-            Stage::Text | Stage::Measured(..) => {
-                if needs_summary(plan.items.get(current.item)) && summary.is_none() {
+            Stage::Measuring(measure, source, making) => {
+                let Some(reader) = &mut current.reader else {
+                    current.stage = Stage::Unreadable;
+                    return Ok(true);
+                };
+                match measure.go_on(reader, budget) {
+                    Ok(true) => {
+                        current.stage = Stage::Measured(*source, making.clone(), measure.octets, measure.nul);
+                    }
+                    Ok(false) => {}
+                    Err(error) => {
+                        self.problems.missed(current.wanted.row.uid, error);
+                        current.stage = Stage::Unreadable;
+                    }
+                }
+                Ok(true)
+            }
+            Stage::Text | Stage::Measured(..) | Stage::Unreadable => {
+                if !matches!(current.stage, Stage::Unreadable)
+                    && needs_summary(plan.items.get(current.item))
+                    && summary.is_none()
+                {
                     match load(store, &current.wanted.row, current.reader.as_mut(), budget) {
                         Ok(loaded) => *summary = Some(loaded),
                         Err(error) if current.sent > 0 => return Err(error),
                         Err(error) => {
                             // The response has begun and goes on without this item.
-                            current.next_item();
-                            self.missed(error);
-                            return Ok(true);
+                            self.problems.missed(current.wanted.row.uid, error);
+                            current.stage = Stage::Unreadable;
                         }
                     }
                 }
@@ -309,6 +380,9 @@ fn end(
         // RFC 9051 6.4.5: flags that change this way are part of the response.
         let recent = recent_from.is_some_and(|from| row.uid.get() >= from);
         current.response.flags(out, row.flags, keywords, recent)?;
+        if plan.seen_modseq {
+            current.response.modseq(out, row.modseq)?;
+        }
     }
     current.response.end(out)?;
     Ok(Piece::End)
@@ -324,6 +398,15 @@ fn encode(
     problems: &mut Problems,
 ) -> Result<Piece, Full> {
     let row = current.wanted.row;
+    // The first octet shows whether a literal can be begun.
+    if let (Stage::Text, Some(span)) = (&current.stage, whole(item, summary, row.octets))
+        && let Some(reader) = &mut current.reader
+        && let Err(error) = reader.read_at(span.offset, &mut [0])
+    {
+        problems.missed(row.uid, error);
+        current.stage = Stage::Unreadable;
+    }
+    let unreadable = matches!(current.stage, Stage::Unreadable) || current.lost;
     let response = &mut current.response;
     let measured = match &current.stage {
         Stage::Measured(source, making, octets, nul) => Some((*source, making, *octets, *nul)),
@@ -338,6 +421,14 @@ fn encode(
         FetchItem::InternalDate => response.internal_date(out, row.internal_date)?,
         FetchItem::Rfc822Size => response.rfc822_size(out, row.octets)?,
         FetchItem::ModSeq => response.modseq(out, row.modseq)?,
+        FetchItem::Section { section, partial, name, .. } if unreadable => {
+            let origin = partial.map(|(first, _)| first);
+            response.section(out, section, *name, origin, SectionOctets::Nil)?;
+        }
+        FetchItem::Binary { part, partial, .. } if unreadable => {
+            response.binary(out, part, partial.map(|(first, _)| first), SectionOctets::Nil)?;
+        }
+        FetchItem::BinarySize { .. } if unreadable => {}
         FetchItem::Envelope => {
             if let Some(summary) = summary {
                 response.envelope(out, &summary.envelope)?;
@@ -404,6 +495,16 @@ fn encode(
         }
     }
     Ok(Piece::Done)
+}
+
+/// The octets of the message that go into a literal as they stand, if there are any.
+fn whole(item: &FetchItem, summary: Option<&Summary>, octets: u64) -> Option<Span> {
+    let FetchItem::Section { section, partial, .. } = item else { return None };
+    let located =
+        summary.map_or(Located::Octets(Span { offset: 0, octets }), |summary| locate(summary, section, octets));
+    let Located::Octets(span) = located else { return None };
+    let part = cut(span.octets, *partial);
+    (part.octets > 0).then(|| Span { offset: span.offset.saturating_add(part.offset), octets: part.octets })
 }
 
 fn stored(span: Span, part: Span) -> Piece {
@@ -549,15 +650,18 @@ mod tests {
 
     fn produced(store: &Store, wanted: &[Wanted], command: &str, room: usize) -> Vec<u8> {
         let plan = Arc::new(FetchPlan::new(items(command), false, false, false, Enabled::default()));
-        let mut production = Production::new(plan, Vec::new(), Some(2), wanted.to_vec(), WorkingBuffer::unpooled());
+        let mut production = Production::new(plan, Vec::new(), Some(2), wanted.to_vec());
         let mut sent = Vec::new();
         loop {
             let mut buffer = vec![0; room];
             let (octets, progress) = production.produce(store, &mut buffer).unwrap();
             sent.extend_from_slice(&buffer[..octets]);
             if progress == Progress::Finished {
-                assert!(production.into_buffer().is_some());
                 return sent;
+            }
+            if room % 2 == 0 {
+                // As when a client does not read: the message is opened again.
+                production.park();
             }
         }
     }
@@ -594,7 +698,7 @@ mod tests {
         let (store, mut wanted) = store();
         wanted[0].row.blob = crate::store::BlobId(999);
         let plan = Arc::new(FetchPlan::new(items("(ENVELOPE)"), false, false, false, Enabled::default()));
-        let mut production = Production::new(plan, Vec::new(), None, wanted, WorkingBuffer::unpooled());
+        let mut production = Production::new(plan, Vec::new(), None, wanted);
         let mut room = vec![0; 4_096];
         let (octets, progress) = production.produce(&store, &mut room).unwrap();
         assert_eq!(progress, Progress::Finished);

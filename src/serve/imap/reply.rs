@@ -1,10 +1,11 @@
 //! How a command ends, and how responses get to the connection.
 
 use super::Session;
-use crate::limits::{IMAP_REPLY_OCTETS, IMAP_WRITE_TIMEOUT};
+use crate::limits::{IMAP_LEASE_TIMEOUT, IMAP_REPLY_OCTETS, IMAP_WRITE_TIMEOUT};
+use crate::mail::Uid;
 use crate::serve::ConnectionError;
 use crate::session::imap::{Asked, Refusal, Severity, refusal};
-use crate::store;
+use crate::store::{self, WorkingBuffer};
 use crate::wire::imap::{Full, Out};
 
 /// A command that was done: what its tagged OK says.
@@ -33,6 +34,8 @@ impl Done {
 pub(super) enum Ended {
     /// The client hears this; BYE ends the connection.
     Refused(Refusal),
+    /// RFC 5530: this message cannot be read.
+    Damaged(Uid),
     /// The client has its tagged response already.
     Answered,
     /// There is nobody to answer, or nothing that could be said where the octets stand now.
@@ -84,6 +87,12 @@ impl Session {
             self.unsent = false;
         }
         Ok(())
+    }
+
+    /// A working buffer, unless none becomes free in time. Whoever has one must not wait for the client with it.
+    pub(super) async fn lease(&self) -> Result<WorkingBuffer, Ended> {
+        let lease = tokio::time::timeout(IMAP_LEASE_TIMEOUT, self.services.buffers.lease()).await;
+        lease.map_err(|_| Refusal::no("INUSE", "The server is busy: try again").into())
     }
 
     /// What the client hears of a store error; the cause goes to the log.

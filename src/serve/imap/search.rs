@@ -248,7 +248,6 @@ impl Session {
         tally: &mut Tally,
     ) -> Result<Option<Error>, Ended> {
         let mut walk = Walk::new(ranges, IMAP_PAGE_ROWS);
-        let mut buffer = self.services.buffers.lease().await;
         let mut room = vec![0; IMAP_OUTPUT_OCTETS];
         let mut failed = None;
         let only_save = SearchReturn { save: true, ..SearchReturn::default() };
@@ -263,9 +262,13 @@ impl Session {
         let mut written = out.len();
         let only_min = SearchReturn { min: true, ..SearchReturn::default() };
         loop {
-            let rows = self.next_rows(&mut walk).await;
-            let rows = match rows {
-                Ok(rows) => rows,
+            let hunted = match self.next_rows(&mut walk).await {
+                Ok(rows) if rows.is_empty() => break,
+                Ok(rows) => self.hunt(plan, rows).await,
+                Err(ended) => Err(ended),
+            };
+            let (hits, problem) = match hunted {
+                Ok(hunted) => hunted,
                 Err(ended) => {
                     // The line that has begun is ended before anything else is said.
                     self.send(room.get(..written).unwrap_or_default()).await?;
@@ -273,18 +276,10 @@ impl Session {
                     return Err(ended);
                 }
             };
-            if rows.is_empty() {
-                break;
-            }
-            let hunt = self.hunt(plan, rows, buffer).await;
-            buffer = match hunt.buffer {
-                Some(buffer) => buffer,
-                None => self.services.buffers.lease().await,
-            };
-            failed = failed.or(hunt.failed);
+            failed = failed.or(problem);
             let mut out = Out::new(&mut room);
             out.filled(written);
-            for hit in hunt.hits {
+            for hit in hits {
                 tally.take(hit);
                 let number = if uid { hit.uid } else { hit.sequence };
                 // A page of hits and what is said at the end fit many times.
@@ -308,8 +303,9 @@ impl Session {
         Ok(failed)
     }
 
-    /// Decides a page.
-    async fn hunt(&mut self, plan: &Arc<SearchPlan>, rows: Rows, buffer: WorkingBuffer) -> Hunt {
+    /// Decides a page. A working buffer is there only meanwhile, and only if octets of messages may be needed.
+    async fn hunt(&mut self, plan: &Arc<SearchPlan>, rows: Rows) -> Result<(Vec<Hit>, Option<Error>), Ended> {
+        let buffer = if plan.leaf_at(0).is_some() { Some(self.lease().await?) } else { None };
         let mut hunt = Hunt {
             plan: Arc::clone(plan),
             rows: rows.into_iter(),
@@ -318,7 +314,7 @@ impl Session {
             scan: None,
             hits: Vec::new(),
             failed: None,
-            buffer: Some(buffer),
+            buffer,
         };
         loop {
             let (back, decided) = self
@@ -331,7 +327,7 @@ impl Session {
                 .await;
             hunt = back;
             if decided {
-                return hunt;
+                return Ok((hunt.hits, hunt.failed));
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::session::imap::{Asked, Refusal, Selection};
 use crate::store::{Error, MailboxRow, Owner, Store, UidRanges, View};
 use crate::wire::imap::command::is_saved_result;
 use crate::wire::imap::encode::{self, Code, Condition, ListAttributes, ListRow, PermanentFlags};
+use core::ops::RangeInclusive;
 
 /// The selected mailbox's numbering and what this client was told of it.
 #[derive(Debug)]
@@ -175,11 +176,12 @@ impl Session {
         Ok(Named { uid: false, ranges: crate::session::imap::sequences(set, exists)? })
     }
 
-    /// The messages that a command names, by UID.
-    pub(super) async fn named_by_uid(&mut self, set: &SequenceSet, uid: bool) -> Result<Named, Ended> {
+    /// The messages that a command names, by UID; and how many of them must be there.
+    pub(super) async fn named_by_uid(&mut self, set: &SequenceSet, uid: bool) -> Result<(Named, Option<u32>), Ended> {
         let named = self.named(set, uid).await?;
+        let expected = named.expected();
         if named.uid {
-            return Ok(named);
+            return Ok((named, expected));
         }
         let ranges = self.with_view(move |store, view| {
             let mut uids = UidRanges::new();
@@ -200,7 +202,7 @@ impl Session {
             }
             Ok(uids)
         });
-        Ok(Named { uid: true, ranges: ranges.await? })
+        Ok((Named { uid: true, ranges: ranges.await? }, expected))
     }
 
     /// Keeps a SEARCH's result for `$`; gives whether it could be kept.
@@ -212,6 +214,23 @@ impl Session {
         fits
     }
 }
+
+impl Named {
+    /// How many numbers these are.
+    pub(super) fn numbers(&self) -> u32 {
+        let count = |range: &RangeInclusive<u32>| range.end().saturating_sub(*range.start()).saturating_add(1);
+        self.ranges.iter().fold(0, |all, range| all.saturating_add(count(range)))
+    }
+
+    /// Sequence numbers must all be there: the client was told of them. UIDs that are not there are passed over
+    /// (RFC 9051 6.4.9).
+    pub(super) fn expected(&self) -> Option<u32> {
+        (!self.uid).then(|| self.numbers())
+    }
+}
+
+/// What a client hears whose sequence numbers stand for messages that are gone.
+pub(super) const GONE: Refusal = Refusal::no("EXPUNGEISSUED", "Some of these messages are gone");
 
 /// Messages by number: sorted, disjoint ranges.
 #[derive(Clone, Debug)]

@@ -4,10 +4,12 @@ use super::Session;
 use super::changes::{Telling, keyword_names};
 use super::fetch::{Rows, Walk};
 use super::reply::{Done, Ended};
-use crate::limits::{IMAP_MODIFIED_RANGES_MAX, STORE_MESSAGES_MAX};
+use super::select::{GONE, Named};
+use crate::limits::{IMAP_MODIFIED_RANGES_MAX, IMAP_TOLD_PAGE_ROWS, STORE_MESSAGES_MAX};
 use crate::mail::{FlagChange, FlagSelection, Keyword, ModSeq, SequenceSet};
 use crate::session::imap::{Asked, Runs};
 use crate::store::{MailboxId, Receipt, Transaction, UidRanges};
+use crate::wire::imap::encode::{self, Code, Condition};
 
 /// The command.
 #[derive(Debug)]
@@ -37,19 +39,33 @@ impl Session {
             ..self.telling(storing.uid || condstore)
         };
         let named = self.named(&storing.set, storing.uid).await?;
-        // One page of rows is one step and one commit. The buffer stands for the memory of the page.
+        let expected = named.expected();
+        // One page of rows is one step and one commit.
         let mut walk = Walk::new(named, STORE_MESSAGES_MAX);
-        let _buffer = self.services.buffers.lease().await;
+        let mut found = 0_u32;
         let mut modified = Runs::new(IMAP_MODIFIED_RANGES_MAX);
         loop {
+            // The buffer stands for the memory of the page. It goes back before the client is told anything.
+            let buffer = self.lease().await?;
             let rows = self.next_rows(&mut walk).await?;
             if rows.is_empty() {
                 break;
             }
-            self.store_page(mailbox, &storing, telling, rows, &mut modified).await?;
+            found = found.saturating_add(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+            let changed = self.store_page(mailbox, &storing, rows, &mut modified).await?;
+            drop(buffer);
+            self.tell_stored(mailbox, &storing, telling, changed).await?;
+            // A view knows a few changes of its own: it is brought forward before there are too many.
+            self.tell_changes(false).await?;
         }
+        let gone = expected.is_some_and(|expected| found < expected);
         if modified.numbers() == 0 {
-            return Ok(Done::plain("Stored"));
+            return if gone { Err(GONE.into()) } else { Ok(Done::plain("Stored")) };
+        }
+        if gone {
+            // The tagged response has room for one code.
+            self.say(|out| encode::untagged(out, Condition::No, Some(&Code::Other(GONE.code, None)), GONE.text))
+                .await?;
         }
         // RFC 7162 3.1.3: numbers are of the kind that the command used.
         Ok(Done::with("MODIFIED", Some(modified.to_string()), "Some have changed meanwhile"))
@@ -59,10 +75,9 @@ impl Session {
         &mut self,
         mailbox: MailboxId,
         storing: &Storing,
-        telling: Telling,
         rows: Rows,
         modified: &mut Runs,
-    ) -> Result<(), Ended> {
+    ) -> Result<UidRanges, Ended> {
         let transaction = Transaction::StoreFlags {
             mailbox,
             uids: uid_ranges(&rows),
@@ -83,31 +98,43 @@ impl Session {
                 modified.push(if storing.uid { row.uid.get() } else { *sequence });
             }
         }
+        let mut changed = Runs::new(rows.len());
+        for (_, row) in rows.iter().filter(|(_, row)| !refused.contains(&row.uid)) {
+            changed.push(row.uid.get());
+        }
+        Ok(changed.take())
+    }
+
+    /// Tells the flags of messages that a step has changed, a few at a time.
+    async fn tell_stored(
+        &mut self,
+        mailbox: MailboxId,
+        storing: &Storing,
+        telling: Telling,
+        changed: UidRanges,
+    ) -> Result<(), Ended> {
         // RFC 9051 7.3.5: a keyword that this has made is told before it is used.
         let tells = telling.flags || telling.modseq;
         if !tells && storing.flags.keywords.is_empty() {
             return Ok(());
         }
-        let mut left = Runs::new(rows.len());
-        for (_, row) in rows.iter().filter(|(_, row)| tells && !refused.contains(&row.uid)) {
-            left.push(row.uid.get());
-        }
-        let max = rows.len();
-        // As they are now: others may have changed them as well.
-        let (now, keywords): (Rows, Vec<Keyword>) = self
-            .with_view(move |store, view| {
-                let mut now = Rows::new();
-                for range in left.take() {
-                    now.extend(store.messages_by_uid(view, range, max)?);
-                }
-                Ok((now, keyword_names(store, mailbox)?))
-            })
-            .await?;
+        let keywords = self.services.store.read(move |store| keyword_names(store, mailbox)).await;
+        let keywords: Vec<Keyword> = keywords.map_err(|error| self.refused(&error, Asked::Selected))?;
         self.tell_new_keywords(&keywords).await?;
-        for (sequence, row) in now {
-            self.say(|out| telling.encode(out, sequence, &row, &keywords)).await?;
+        if !tells {
+            return Ok(());
         }
-        Ok(())
+        let mut walk = Walk::new(Named { uid: true, ranges: changed }, IMAP_TOLD_PAGE_ROWS);
+        loop {
+            // As they are now: others may have changed them as well.
+            let rows = self.next_rows(&mut walk).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for (sequence, row) in rows {
+                self.say(|out| telling.encode(out, sequence, &row, &keywords)).await?;
+            }
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub struct FetchPlan {
     pub octets: bool,
     /// RFC 9051 6.4.5: does it set `\Seen`?
     pub sets_seen: bool,
+    /// RFC 7162 3.1: is the modseq told with flags that nobody asked for?
+    pub seen_modseq: bool,
 }
 
 impl FetchPlan {
@@ -39,7 +41,8 @@ impl FetchPlan {
         let needs = once.iter().map(needs);
         let (summary, octets) = needs.fold((false, false), |all, one| (all.0 || one.0, all.1 || one.1));
         let sets_seen = !read_only && once.iter().any(sets_seen);
-        Self { items: once, summary, octets, sets_seen }
+        let seen_modseq = enabled.condstore && !once.contains(&FetchItem::ModSeq);
+        Self { items: once, summary, octets, sets_seen, seen_modseq }
     }
 }
 
@@ -98,5 +101,8 @@ mod tests {
         assert_eq!(plan.items, [FetchItem::Uid, FetchItem::ModSeq]);
         let plan = FetchPlan::new(vec![FetchItem::Envelope], false, false, false, condstore);
         assert_eq!(plan.items, [FetchItem::Envelope]);
+        assert!(plan.seen_modseq);
+        let plan = FetchPlan::new(vec![body(false, &[]), FetchItem::ModSeq], false, false, false, condstore);
+        assert!(plan.sets_seen && !plan.seen_modseq);
     }
 }
