@@ -140,12 +140,21 @@ pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(3 * 60);
 /// Octets a second that a message must come in with on average, so that nobody holds a working buffer for ever.
 pub const SMTP_DATA_RATE_OCTETS_MIN: u64 = 512;
+/// The same for clients that have not logged in and are not on this machine, when most working buffers are out.
+pub const SMTP_SCARCE_DATA_RATE_OCTETS_MIN: u64 = 16 * 1024;
+/// Working buffers that messages of clients that have not logged in may hold, all together: all 64 clients of a burst
+/// get one, and a few are left for those who have.
+pub const WORKING_BUFFERS_BEFORE_LOGIN_MAX: usize = WORKING_BUFFERS_MAX - 4;
+/// Of these, what one network may hold; this machine is not counted.
+pub const WORKING_BUFFERS_PER_NETWORK_MAX: usize = 16;
+/// Transactions that one network may have open; this machine is not counted.
+pub const TRANSACTIONS_PER_NETWORK_MAX: usize = 32;
 /// As [`SMTP_DATA_TIMEOUT`], when most working buffers are out.
 pub const SMTP_SCARCE_DATA_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a transaction may stay without a message when all of [`TRANSACTIONS_MAX`] are open.
-pub const SMTP_SCARCE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+pub const SMTP_SCARCE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a wait looks whether others need what the client holds.
-pub const SMTP_SCARCE_CHECK: Duration = Duration::from_secs(10);
+pub const SMTP_SCARCE_CHECK: Duration = Duration::from_secs(5);
 /// How long a client may take to read a reply.
 pub const SMTP_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long MAIL waits for a transaction to become free, and DATA for a working buffer, before the client is told to

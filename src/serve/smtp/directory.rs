@@ -1,6 +1,6 @@
 //! Who may send and who receives: the session's questions to accounts and store, answered where blocking is allowed.
 
-use super::Session;
+use super::{Session, Transaction};
 use crate::account::{Accounts, Resolution as Found};
 use crate::limits::SMTP_PERMIT_TIMEOUT;
 use crate::mail::{Address, ForwardPath, ReversePath};
@@ -25,11 +25,17 @@ impl Session {
                 Err(error) => return Admission::Failed(error),
             }
         }
-        if self.permit.is_none() {
-            let waiting = Arc::clone(&self.services.transactions).acquire_owned();
+        if self.transaction.is_none() {
+            let (services, address) = (&self.services, self.connection.peer().ip());
+            let waiting = async {
+                // One network's clients wait for each other, not for all.
+                let share = services.transaction_shares.wait(address).await;
+                let permit = Arc::clone(&services.transactions).acquire_owned().await.ok()?;
+                Some(Transaction { _share: share, _permit: permit, since: Instant::now() })
+            };
             match tokio::time::timeout(SMTP_PERMIT_TIMEOUT, waiting).await {
-                Ok(Ok(permit)) => self.permit = Some((permit, Instant::now())),
-                Ok(Err(_)) | Err(_) => return Admission::Overloaded,
+                Ok(Some(transaction)) => self.transaction = Some(transaction),
+                Ok(None) | Err(_) => return Admission::Overloaded,
             }
         }
         Admission::Admitted

@@ -10,7 +10,7 @@ use crate::limits::{
 };
 use crate::mail::{FlagSelection, InternalDate};
 use crate::mime::Scanner;
-use crate::serve::{AsyncStore, BufferPool, Connection, ConnectionError};
+use crate::serve::{AsyncStore, BufferPool, Connection, ConnectionError, Permit};
 use crate::session::smtp::trace::{Protocol, Trace, header};
 use crate::session::smtp::{HeaderPass, Missing, Pace, Received, START_INPUT, Service};
 use crate::store::{Delivery, Error, MailboxId, QuotaRule, Spool, Target, Transaction};
@@ -37,12 +37,16 @@ pub(super) struct Intake {
     /// Octets of the client's message.
     octets: u64,
     octets_max: u64,
+    /// Is it from a client that has not logged in and is not on this machine?
+    stranger: bool,
 }
 
 /// What a message needs as long as it may be stored.
 struct Kept {
     spool: Spool,
     scanner: Scanner,
+    /// The right to the spool's working buffer; whoever has logged in needs none.
+    share: Option<Permit>,
 }
 
 impl Intake {
@@ -60,7 +64,7 @@ impl Intake {
     pub(super) fn patience(&self, buffers: &BufferPool, silence: Instant) -> Result<Duration, ConnectionError> {
         // A refused message holds no buffer that anyone could need.
         let scarce = self.kept.is_some() && buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
-        let pace = Pace { elapsed: self.started.elapsed(), silent: silence.elapsed(), scarce };
+        let pace = Pace { elapsed: self.started.elapsed(), silent: silence.elapsed(), scarce, stranger: self.stranger };
         pace.for_data(self.octets).map(|left| left.min(SMTP_SCARCE_CHECK)).ok_or(ConnectionError::TimedOut)
     }
 
@@ -129,7 +133,7 @@ async fn deliver(
     mailboxes: &[MailboxId],
     internal_date: InternalDate,
 ) -> Result<(), Error> {
-    let Kept { spool, scanner } = *kept.push(store, rest).await?;
+    let Kept { spool, scanner, share: _share } = *kept.push(store, rest).await?;
     let summary = scanner.finish().encode().ok_or(Error::OverLimit("summary"))?;
     let target = |mailbox: &MailboxId| Target {
         mailbox: *mailbox,
@@ -146,14 +150,19 @@ async fn deliver(
 impl Session {
     /// Leases a working buffer and writes the trace header. `None`: none became free in time.
     async fn intake(&self) -> Option<Box<Intake>> {
-        let lease = tokio::time::timeout(SMTP_PERMIT_TIMEOUT, self.services.buffers.lease());
-        let buffer = lease.await.ok()?;
+        let logged_in = self.smtp.client().is_some_and(|client| client.user.is_some());
+        let lease = tokio::time::timeout(SMTP_PERMIT_TIMEOUT, async {
+            let shares = &self.services.buffer_shares;
+            let share = if logged_in { None } else { Some(shares.wait(self.connection.peer().ip()).await) };
+            (share, self.services.buffers.lease().await)
+        });
+        let (share, buffer) = lease.await.ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let date = InternalDate::utc(i64::try_from(now.as_secs()).unwrap_or(0));
         let id = format!("{:x}.{:x}", now.as_micros(), self.connection.session_id());
         let octets_max = self.rules.message_octets_max;
         let spool = Spool::new(buffer, octets_max.saturating_add(ADDED_OCTETS_MAX));
-        let kept = Box::new(Kept { spool, scanner: Scanner::new() });
+        let kept = Box::new(Kept { spool, scanner: Scanner::new(), share });
         // An empty buffer has room for it, so nothing is written yet that could fail.
         let kept = kept.push(&self.services.store, self.trace(&id, date).as_bytes()).await.ok()?;
         // RFC 6409 8: what a mail program left out, its submission server adds; a relay changes nothing.
@@ -170,6 +179,7 @@ impl Session {
             started: Instant::now(),
             octets: 0,
             octets_max,
+            stranger: self.is_stranger(),
         }))
     }
 
@@ -265,7 +275,7 @@ impl Session {
         let mut left = octets;
         while left > 0 {
             if self.connection.buffered().is_empty() {
-                let pace = Pace { elapsed: started.elapsed(), silent: Duration::ZERO, scarce: false };
+                let pace = Pace { elapsed: started.elapsed(), silent: Duration::ZERO, scarce: false, stranger: true };
                 let timeout = pace.for_data(octets.saturating_sub(left)).ok_or(ConnectionError::TimedOut)?;
                 self.connection.flush(SMTP_REPLY_TIMEOUT).await?;
                 self.connection.fill(timeout).await?;

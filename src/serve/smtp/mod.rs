@@ -13,7 +13,7 @@ mod intake;
 mod journal;
 mod login;
 
-use super::{Connection, ConnectionError, Line, Services, auth};
+use super::{Connection, ConnectionError, Line, Permit, Services, auth};
 use crate::limits::{SMTP_AUTH_LINE_OCTETS_MAX, SMTP_COMMAND_TIMEOUT, SMTP_REPLY_TIMEOUT, SMTP_SCARCE_CHECK};
 use crate::session::smtp::{
     Admission, Input, Pace, Received, Resolution, Rules, STOPPING, Scene, Service, Smtp, Step, TIMED_OUT, greeting,
@@ -35,10 +35,16 @@ struct Session {
     services: Arc<Services>,
     rules: Rules,
     smtp: Smtp,
-    /// Held during a transaction, and since when.
-    permit: Option<(OwnedSemaphorePermit, Instant)>,
+    transaction: Option<Transaction>,
     /// The message so far, between BDAT commands.
     intake: Option<Box<Intake>>,
+}
+
+/// The right to a transaction, held during one.
+struct Transaction {
+    _share: Permit,
+    _permit: OwnedSemaphorePermit,
+    since: Instant,
 }
 
 /// What follows a step.
@@ -60,7 +66,7 @@ pub async fn serve_smtp(connection: Connection, services: Arc<Services>, service
         starttls: connection.tls().is_some() || connection.can_start_tls(),
         vrfy: services.config.vrfy,
     };
-    let mut session = Session { connection, services, rules, smtp: Smtp::new(), permit: None, intake: None };
+    let mut session = Session { connection, services, rules, smtp: Smtp::new(), transaction: None, intake: None };
     let why = match session.run().await {
         Ok(()) => "ended",
         Err(ConnectionError::Closed) => "connection closed by the client",
@@ -86,7 +92,7 @@ impl Session {
             // Without a transaction nothing of it is kept: neither its permit nor a working buffer.
             if self.smtp.envelope().is_none() {
                 self.intake = None;
-                self.permit = None;
+                self.transaction = None;
             }
             self.flush_unless_more().await?;
             let step = self.next_command().await?;
@@ -122,12 +128,12 @@ impl Session {
     /// How long to wait for a command before looking again, when nothing has come since `silence`.
     fn patience(&self, silence: Instant) -> Result<Duration, ConnectionError> {
         let silent = silence.elapsed();
-        let left = match (&self.intake, &self.permit) {
+        let left = match (&self.intake, &self.transaction) {
             // A message that is half there holds a working buffer.
             (Some(intake), _) => Some(intake.patience(&self.services.buffers, silence)?),
-            (None, Some((_, since))) => {
+            (None, Some(transaction)) => {
                 let scarce = self.services.transactions.available_permits() == 0;
-                let pace = Pace { elapsed: since.elapsed(), silent, scarce };
+                let pace = Pace { elapsed: transaction.since.elapsed(), silent, scarce, stranger: self.is_stranger() };
                 pace.for_command().map(|left| left.min(SMTP_SCARCE_CHECK))
             }
             (None, None) => SMTP_COMMAND_TIMEOUT.checked_sub(silent).filter(|left| !left.is_zero()),
@@ -231,6 +237,11 @@ impl Session {
             self.intake = None;
         }
         self.answer(Input::Received(received))
+    }
+
+    /// Has the client not logged in, and is it not on this machine?
+    fn is_stranger(&self) -> bool {
+        !self.connection.is_loopback() && self.smtp.client().is_none_or(|client| client.user.is_none())
     }
 
     fn mechanisms(&self) -> heapless::Vec<&'static str, 8> {
