@@ -108,7 +108,7 @@ impl Connection {
         }
         let local = stream.local_addr().unwrap_or(peer);
         let (peer, local) = (canonical(peer), canonical(local));
-        Self::new(Transport::tcp(stream), peer, local, permit, surroundings)
+        Self::new(Transport::tcp(stream, peer.ip()), peer, local, permit, surroundings)
     }
 
     /// A connection whose other end is in this process, in the clear and never stopped: for tests.
@@ -122,7 +122,7 @@ impl Connection {
     pub fn in_memory_with(peer: SocketAddr, surroundings: Surroundings) -> (Self, tokio::io::DuplexStream) {
         let (near, far) = tokio::io::duplex(TLS_RECORD_OCTETS_MAX);
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        (Self::new(Transport::memory(near), peer, local, None, surroundings), far)
+        (Self::new(Transport::memory(near, peer.ip()), peer, local, None, surroundings), far)
     }
 
     fn new(
@@ -424,7 +424,7 @@ impl Connection {
         match result {
             Ok(Ok(mut stream)) => {
                 let (transport, session) = stream.get_mut();
-                transport.plaintext_came();
+                transport.handshake_done();
                 session.set_buffer_limit(Some(TLS_RECORD_OCTETS_MAX));
                 self.tls = Some(Box::new(tls::describe(session)));
                 self.stream = Stream::Tls(Box::new(stream));
