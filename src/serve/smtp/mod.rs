@@ -107,7 +107,8 @@ impl Session {
     async fn next_command(&mut self) -> Result<Step, ConnectionError> {
         let mechanisms = self.mechanisms();
         let tls = self.connection.tls().is_some();
-        let scene = Scene { rules: &self.rules, tls, mechanisms: &mechanisms };
+        let loopback = self.connection.is_loopback();
+        let scene = Scene { rules: &self.rules, tls, loopback, mechanisms: &mechanisms };
         let silence = Instant::now();
         let input = loop {
             let timeout = self.patience(silence)?;
@@ -213,7 +214,8 @@ impl Session {
     fn answer(&mut self, input: Input<'_>) -> Step {
         let mechanisms = self.mechanisms();
         let tls = self.connection.tls().is_some();
-        let scene = Scene { rules: &self.rules, tls, mechanisms: &mechanisms };
+        let loopback = self.connection.is_loopback();
+        let scene = Scene { rules: &self.rules, tls, loopback, mechanisms: &mechanisms };
         let (smtp, step) = core::mem::take(&mut self.smtp).handle(input, &scene);
         self.smtp = smtp;
         step
