@@ -73,6 +73,8 @@ pub struct Connection {
     input: Input,
     /// A line was too long: its rest is still to be dropped.
     skipping: bool,
+    /// How the last such line began.
+    skipped: [u8; SKIPPED_OCTETS],
     /// Written and not yet sent; of these, `sent` are gone already.
     gathered: Vec<u8>,
     sent: usize,
@@ -94,6 +96,9 @@ enum Stream {
     /// A handshake failed or is under way.
     Gone,
 }
+
+/// What is remembered of a line that is too long: its verb.
+const SKIPPED_OCTETS: usize = 8;
 
 /// Session numbers count from 1 with every start of the program.
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
@@ -136,6 +141,7 @@ impl Connection {
             stream: Stream::Clear(transport),
             input: Input::new(),
             skipping: false,
+            skipped: [0; SKIPPED_OCTETS],
             gathered: Vec::new(),
             sent: 0,
             broken: false,
@@ -224,18 +230,32 @@ impl Connection {
                 match found {
                     Some(at) if at <= octets_max => return Ok(Some(at)),
                     Some(_) => {
-                        self.skipping = true;
+                        self.skip();
                         continue;
                     }
                     // A line of the largest size may still wait for its LF.
                     None if received.len() > octets_max.saturating_add(1) => {
-                        self.skipping = true;
+                        self.skip();
                         continue;
                     }
                     None => searched = received.len().saturating_sub(1),
                 }
             }
             self.receive().await?;
+        }
+    }
+
+    /// How the last [`Line::TooLong`] began.
+    #[must_use]
+    pub fn too_long_head(&self) -> &[u8] {
+        &self.skipped
+    }
+
+    /// The input begins with a line that is too long.
+    fn skip(&mut self) {
+        self.skipping = true;
+        if let Some(head) = self.input.as_slice().first_chunk() {
+            self.skipped = *head;
         }
     }
 
