@@ -99,12 +99,17 @@ impl Intake {
     }
 
     /// The message is whole: commits it to the recipients' mailboxes.
-    async fn finish(&mut self, store: &AsyncStore, mailboxes: &[MailboxId]) -> Received {
+    async fn finish(
+        &mut self,
+        store: &AsyncStore,
+        mailboxes: &[MailboxId],
+        promise: Option<(MailboxId, u64)>,
+    ) -> Received {
         if let Some(refusal) = self.refusal.take() {
             return refusal;
         }
         let Some(kept) = self.kept.take() else { return Received::Failed(Error::Gone) };
-        match deliver(store, kept, self.pass.finish(), mailboxes, self.date).await {
+        match deliver(store, kept, self.pass.finish(), mailboxes, promise, self.date).await {
             Ok(()) => Received::Stored(core::mem::take(&mut self.id)),
             Err(error) => Received::Failed(error),
         }
@@ -131,6 +136,7 @@ async fn deliver(
     kept: Box<Kept>,
     rest: &[u8],
     mailboxes: &[MailboxId],
+    promise: Option<(MailboxId, u64)>,
     internal_date: InternalDate,
 ) -> Result<(), Error> {
     let Kept { spool, scanner, share: _share } = *kept.push(store, rest).await?;
@@ -139,8 +145,11 @@ async fn deliver(
         mailbox: *mailbox,
         flags: FlagSelection::default(),
         internal_date,
-        // Decided at RCPT.
-        quota: QuotaRule::Promised,
+        // Decided at RCPT; the size is known only now, and somebody at least must have room for it.
+        quota: match promise {
+            Some((roomiest, quota)) if roomiest == *mailbox => QuotaRule::Octets(quota),
+            _ => QuotaRule::Promised,
+        },
     };
     let targets = mailboxes.iter().map(target).collect();
     // RFC 5321 6.1: `250` is said only when this has come back.
@@ -226,7 +235,7 @@ impl Session {
                 break;
             }
         }
-        let received = intake.finish(&self.services.store, &self.smtp.take_mailboxes()).await;
+        let received = intake.finish(&self.services.store, &self.smtp.take_mailboxes(), self.promise()).await;
         self.intake = Some(intake);
         Ok(received)
     }
@@ -260,7 +269,7 @@ impl Session {
             intake.refuse(Received::Fault(fault));
         }
         let received = if last {
-            intake.finish(&self.services.store, &self.smtp.take_mailboxes()).await
+            intake.finish(&self.services.store, &self.smtp.take_mailboxes(), self.promise()).await
         } else {
             // A chunk that cannot lead to anything is refused at once.
             intake.refusal.take().unwrap_or(Received::Chunk(octets))

@@ -19,7 +19,8 @@ use crate::session::smtp::{
     Admission, Input, Pace, Received, Resolution, Rules, STOPPING, Scene, Service, Smtp, Step, TIMED_OUT, greeting,
 };
 use crate::status::COUNTERS;
-use crate::wire::smtp::{Invalid, Reply, decode};
+use crate::store::MailboxId;
+use crate::wire::smtp::{Reply, decode, too_long};
 use core::time::Duration;
 use intake::Intake;
 use std::borrow::Cow;
@@ -45,6 +46,15 @@ struct Transaction {
     _share: Permit,
     _permit: OwnedSemaphorePermit,
     since: Instant,
+    /// Of the recipients so far, the one with the most room.
+    roomiest: Option<Roomiest>,
+}
+
+/// A recipient's mailbox and what its owner has left.
+struct Roomiest {
+    mailbox: MailboxId,
+    quota: Option<u64>,
+    left: u64,
 }
 
 /// What follows a step.
@@ -114,7 +124,7 @@ impl Session {
             let timeout = self.patience(silence)?;
             match self.connection.line(SMTP_AUTH_LINE_OCTETS_MAX, timeout).await {
                 Ok(Line::Whole(line)) => break decode(line).map_or_else(Input::Invalid, Input::Command),
-                Ok(Line::TooLong) => break Input::Invalid(Invalid::TooLong),
+                Ok(Line::TooLong) => break Input::Invalid(too_long(self.connection.too_long_head())),
                 // Perhaps only time to look again.
                 Err(ConnectionError::TimedOut) => {}
                 Err(error @ (ConnectionError::Closed | ConnectionError::Stopping)) => return Err(error),
@@ -239,6 +249,12 @@ impl Session {
             self.intake = None;
         }
         self.answer(Input::Received(received))
+    }
+
+    /// The mailbox and quota that decide whether the message fits anyone's; `None`: it does.
+    fn promise(&self) -> Option<(MailboxId, u64)> {
+        let roomiest = self.transaction.as_ref()?.roomiest.as_ref()?;
+        Some((roomiest.mailbox, roomiest.quota?))
     }
 
     /// Has the client not logged in, and is it not on this machine?
