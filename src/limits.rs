@@ -33,6 +33,12 @@ pub const WORKING_BUFFER_OCTETS: usize = 64 * KIB;
 /// Connections that at one time may receive a large TLS record or a long line. As many as the clients of a burst.
 pub const LARGE_INPUTS_MAX: usize = 64;
 
+/// Of these, what one network may have; this machine is not counted.
+pub const LARGE_INPUTS_PER_NETWORK_MAX: usize = 16;
+
+/// Connections that at one time may receive more than a little of a TLS handshake: hardly any client sends so much.
+pub const LARGE_HANDSHAKES_MAX: usize = 8;
+
 /// What such a connection holds beyond the others: the record as it came, in a buffer that doubles (32 KiB instead of
 /// 8), its plaintext (16 KiB instead of 4) and the line (16 KiB instead of 2).
 pub const LARGE_INPUT_OCTETS_MAX: usize = 50 * KIB;
@@ -45,7 +51,7 @@ pub const WORST_CASE_OCTETS: usize = BASE_OCTETS
     + CONNECTIONS_MAX * CONNECTION_OCTETS_MAX
     + WORKING_BUFFERS_MAX
         * (WORKING_BUFFER_OCTETS + TLS_SEND_OCTETS_MAX + MIME_SCANNER_OCTETS_MAX + SUMMARY_OCTETS_MAX)
-    + LARGE_INPUTS_MAX * LARGE_INPUT_OCTETS_MAX
+    + (LARGE_INPUTS_MAX + LARGE_HANDSHAKES_MAX) * LARGE_INPUT_OCTETS_MAX
     + TRANSACTIONS_MAX * RECIPIENTS_OCTETS_MAX
     + INDEX_CACHE_OCTETS
     + BATCH_OCTETS_MAX
@@ -133,6 +139,9 @@ pub const SMTP_AUTH_LINE_OCTETS_MAX: usize = 12_288;
 pub const SMTP_REPLY_LINE_OCTETS_MAX: usize = 512;
 /// Commands of one connection that were no commands, or came out of order, before it is closed.
 pub const SMTP_FAULTS_MAX: u8 = 20;
+/// Recipients of one connection that nobody here has, before it is closed: for clients that have not logged in and are
+/// not on this machine.
+pub const SMTP_UNKNOWN_RECIPIENTS_MAX: u8 = 20;
 /// RFC 5321 6.3: more Received fields than this are a loop. The RFC asks for at least 100 hops to be allowed.
 pub const RECEIVED_FIELDS_MAX: u32 = 100;
 /// A header field's name, as far as it is looked at.
@@ -144,12 +153,21 @@ pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(3 * 60);
 /// Octets a second that a message must come in with on average, so that nobody holds a working buffer for ever.
 pub const SMTP_DATA_RATE_OCTETS_MIN: u64 = 512;
+/// The same for clients that have not logged in and are not on this machine, when most working buffers are out.
+pub const SMTP_SCARCE_DATA_RATE_OCTETS_MIN: u64 = 16 * 1024;
+/// Working buffers that messages of clients that have not logged in may hold, all together: all 64 clients of a burst
+/// get one, and a few are left for those who have.
+pub const WORKING_BUFFERS_BEFORE_LOGIN_MAX: usize = WORKING_BUFFERS_MAX - 4;
+/// Of these, what one network may hold; this machine is not counted.
+pub const WORKING_BUFFERS_PER_NETWORK_MAX: usize = 16;
+/// Transactions that one network may have open; this machine is not counted.
+pub const TRANSACTIONS_PER_NETWORK_MAX: usize = 32;
 /// As [`SMTP_DATA_TIMEOUT`], when most working buffers are out.
 pub const SMTP_SCARCE_DATA_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a transaction may stay without a message when all of [`TRANSACTIONS_MAX`] are open.
-pub const SMTP_SCARCE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+pub const SMTP_SCARCE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a wait looks whether others need what the client holds.
-pub const SMTP_SCARCE_CHECK: Duration = Duration::from_secs(10);
+pub const SMTP_SCARCE_CHECK: Duration = Duration::from_secs(5);
 /// How long a client may take to read a reply.
 pub const SMTP_REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long MAIL waits for a transaction to become free, and DATA for a working buffer, before the client is told to
@@ -364,6 +382,8 @@ pub const TLS_RECORD_OCTETS_MAX: usize = 16 * KIB;
 pub const TLS_SMALL_OCTETS_MAX: usize = 4 * KIB;
 /// Whoever has room for a large record or line must have sent it by then.
 pub const LARGE_INPUT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same in a handshake, when nothing is known of the client.
+pub const LARGE_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Octets that may arrive under TLS without yielding any plaintext: one record of full size with its overhead, and room
 /// for its neighbours. Bounds handshakes and handshake messages, of which a peer could otherwise send 64 KiB.
 pub const TLS_SILENT_OCTETS_MAX: usize = 24 * KIB;

@@ -27,6 +27,7 @@
 //! @deliver ADDRESS FILE              puts tests/messages/FILE into an inbox
 //! @later SECONDS                     so much time passes
 //! @busy transactions|buffers         others have them all; @idle gives them back
+//! @busy transactions-from-there      others of the same network have all of its share; or buffers-from-there
 //! @stop                              the server is told to stop
 //! @whole                             hold it only once, because it depends on what arrives together
 //! @stored ADDRESS N                  so many messages are in the inbox; M: lines look at the newest

@@ -73,6 +73,8 @@ pub struct Connection {
     input: Input,
     /// A line was too long: its rest is still to be dropped.
     skipping: bool,
+    /// How the last such line began.
+    skipped: [u8; SKIPPED_OCTETS],
     /// Written and not yet sent; of these, `sent` are gone already.
     gathered: Vec<u8>,
     sent: usize,
@@ -95,6 +97,9 @@ enum Stream {
     Gone,
 }
 
+/// What is remembered of a line that is too long: its verb.
+const SKIPPED_OCTETS: usize = 8;
+
 /// Session numbers count from 1 with every start of the program.
 static SESSIONS: AtomicU64 = AtomicU64::new(1);
 
@@ -108,7 +113,7 @@ impl Connection {
         }
         let local = stream.local_addr().unwrap_or(peer);
         let (peer, local) = (canonical(peer), canonical(local));
-        Self::new(Transport::tcp(stream), peer, local, permit, surroundings)
+        Self::new(Transport::tcp(stream, peer.ip()), peer, local, permit, surroundings)
     }
 
     /// A connection whose other end is in this process, in the clear and never stopped: for tests.
@@ -122,7 +127,7 @@ impl Connection {
     pub fn in_memory_with(peer: SocketAddr, surroundings: Surroundings) -> (Self, tokio::io::DuplexStream) {
         let (near, far) = tokio::io::duplex(TLS_RECORD_OCTETS_MAX);
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        (Self::new(Transport::memory(near), peer, local, None, surroundings), far)
+        (Self::new(Transport::memory(near, peer.ip()), peer, local, None, surroundings), far)
     }
 
     fn new(
@@ -136,6 +141,7 @@ impl Connection {
             stream: Stream::Clear(transport),
             input: Input::new(),
             skipping: false,
+            skipped: [0; SKIPPED_OCTETS],
             gathered: Vec::new(),
             sent: 0,
             broken: false,
@@ -224,18 +230,32 @@ impl Connection {
                 match found {
                     Some(at) if at <= octets_max => return Ok(Some(at)),
                     Some(_) => {
-                        self.skipping = true;
+                        self.skip();
                         continue;
                     }
                     // A line of the largest size may still wait for its LF.
                     None if received.len() > octets_max.saturating_add(1) => {
-                        self.skipping = true;
+                        self.skip();
                         continue;
                     }
                     None => searched = received.len().saturating_sub(1),
                 }
             }
             self.receive().await?;
+        }
+    }
+
+    /// How the last [`Line::TooLong`] began.
+    #[must_use]
+    pub fn too_long_head(&self) -> &[u8] {
+        &self.skipped
+    }
+
+    /// The input begins with a line that is too long.
+    fn skip(&mut self) {
+        self.skipping = true;
+        if let Some(head) = self.input.as_slice().first_chunk() {
+            self.skipped = *head;
         }
     }
 
@@ -424,7 +444,7 @@ impl Connection {
         match result {
             Ok(Ok(mut stream)) => {
                 let (transport, session) = stream.get_mut();
-                transport.plaintext_came();
+                transport.handshake_done();
                 session.set_buffer_limit(Some(TLS_RECORD_OCTETS_MAX));
                 self.tls = Some(Box::new(tls::describe(session)));
                 self.stream = Stream::Tls(Box::new(stream));

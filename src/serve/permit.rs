@@ -1,7 +1,7 @@
-//! The right to have a connection. A connection gets its permit before its first octet is read.
+//! The right to have something of which there is not much: a connection, a transaction, a working buffer before login.
 //!
-//! Owns the number of connections, all together and by network. Bounded by the number of connections. What a client
-//! without a permit hears is left to the listener.
+//! Owns the number of permits that are out, all together and by network. Bounded by that number. What a client without
+//! a permit hears is left to whoever asks for it.
 
 use crate::limits::PER_ADDRESS_TABLE_MAX;
 use std::collections::HashMap;
@@ -18,6 +18,8 @@ struct Shared {
     total_max: usize,
     per_network_max: usize,
     held: Mutex<Held>,
+    /// Told when a permit comes back.
+    back: Notify,
     /// Told when the last permit comes back.
     all_back: Notify,
 }
@@ -28,7 +30,7 @@ struct Held {
     by_network: HashMap<IpAddr, usize>,
 }
 
-/// One connection's place, free again when dropped.
+/// One place, free again when dropped.
 #[derive(Debug)]
 pub struct Permit {
     shared: Arc<Shared>,
@@ -49,8 +51,8 @@ impl Permits {
     /// So many places, of which one network may take `per_network_max`.
     #[must_use]
     pub fn new(total_max: usize, per_network_max: usize) -> Self {
-        let (held, all_back) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { total_max, per_network_max, held, all_back }))
+        let (held, back, all_back) = (Mutex::default(), Notify::new(), Notify::new());
+        Self(Arc::new(Shared { total_max, per_network_max, held, back, all_back }))
     }
 
     /// A place for a client at this address.
@@ -74,6 +76,18 @@ impl Permits {
         }
         held.total = held.total.saturating_add(1);
         Ok(Permit { shared: Arc::clone(&self.0), network })
+    }
+
+    /// Waits for a place for a client at this address. In no line: each that comes back is tried for by all.
+    pub async fn wait(&self, address: IpAddr) -> Permit {
+        loop {
+            // Before the look, so that none is missed that comes back after it.
+            let back = self.0.back.notified();
+            if let Ok(permit) = self.acquire(address) {
+                return permit;
+            }
+            back.await;
+        }
     }
 
     /// Permits that there are.
@@ -122,6 +136,7 @@ impl Drop for Permit {
                 }
             }
         }
+        self.shared.back.notify_waiters();
         if held.total == 0 {
             self.shared.all_back.notify_waiters();
         }
@@ -173,6 +188,23 @@ mod tests {
         drop(held);
         assert_eq!(permits.held(), 0);
         assert!(permits.0.held().by_network.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_what_comes_back() {
+        let permits = Permits::new(9, 1);
+        let held = permits.acquire(address("192.0.2.1")).unwrap();
+        let waiting = tokio::spawn({
+            let permits = permits.clone();
+            async move { permits.wait(address("192.0.2.1")).await }
+        });
+        tokio::task::yield_now().await;
+        drop(permits.wait(address("192.0.2.2")).await);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(held);
+        let _held = waiting.await.unwrap();
+        assert_eq!(permits.held(), 1);
     }
 
     #[tokio::test]

@@ -4,8 +4,11 @@ use super::async_store::AsyncStore;
 use super::auth::AuthState;
 use super::buffer_pool::BufferPool;
 use super::config::Config;
+use super::permit::Permits;
 use crate::account::Accounts;
-use crate::limits::TRANSACTIONS_MAX;
+use crate::limits::{
+    TRANSACTIONS_MAX, TRANSACTIONS_PER_NETWORK_MAX, WORKING_BUFFERS_BEFORE_LOGIN_MAX, WORKING_BUFFERS_PER_NETWORK_MAX,
+};
 use crate::status::{COUNTERS, Counters};
 use crate::store::Store;
 use std::sync::Arc;
@@ -23,8 +26,12 @@ pub struct Services {
     pub config: Arc<Config>,
     /// Working buffers for whoever moves a message or takes a long command.
     pub buffers: BufferPool,
+    /// The right to hold one of them before login.
+    pub buffer_shares: Permits,
     /// Mail transactions that are open at one time.
     pub transactions: Arc<Semaphore>,
+    /// The same by network.
+    pub transaction_shares: Permits,
     /// What has happened.
     pub counters: &'static Counters,
 }
@@ -39,7 +46,9 @@ impl Services {
             auth: AuthState::new(&config),
             config,
             buffers: BufferPool::new(),
+            buffer_shares: Permits::new(WORKING_BUFFERS_BEFORE_LOGIN_MAX, WORKING_BUFFERS_PER_NETWORK_MAX),
             transactions: Arc::new(Semaphore::new(TRANSACTIONS_MAX)),
+            transaction_shares: Permits::new(usize::MAX, TRANSACTIONS_PER_NETWORK_MAX),
             counters: &COUNTERS,
         })
     }

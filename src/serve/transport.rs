@@ -4,15 +4,15 @@
 //! be used stays bounded: beyond [`TLS_SMALL_OCTETS_MAX`] the connection needs [`Room`], and beyond
 //! [`TLS_SILENT_OCTETS_MAX`] it ends.
 
-use super::room::{ROOM, Room};
+use super::room::{PLACES, Places, Room};
 use crate::limits::{TLS_SILENT_OCTETS_MAX, TLS_SMALL_OCTETS_MAX};
 use crate::status::COUNTERS;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use std::io;
+use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 /// A socket or a pipe.
 #[derive(Debug)]
@@ -32,26 +32,26 @@ enum End {
 }
 
 impl Transport {
-    /// Over TCP.
+    /// Over TCP, from this address.
     #[must_use]
-    pub fn tcp(stream: TcpStream) -> Self {
-        Self::new(End::Tcp(stream), &ROOM)
+    pub fn tcp(stream: TcpStream, address: IpAddr) -> Self {
+        Self::new(End::Tcp(stream), address, &PLACES)
     }
 
     /// In memory.
     #[must_use]
-    pub fn memory(stream: DuplexStream) -> Self {
-        Self::new(End::Memory(stream), &ROOM)
+    pub fn memory(stream: DuplexStream, address: IpAddr) -> Self {
+        Self::new(End::Memory(stream), address, &PLACES)
     }
 
     /// In memory, with a room of its own.
     #[cfg(test)]
-    pub fn memory_with_room(stream: DuplexStream, pool: &'static Semaphore) -> Self {
-        Self::new(End::Memory(stream), pool)
+    pub fn memory_with_room(stream: DuplexStream, address: IpAddr, places: &'static Places) -> Self {
+        Self::new(End::Memory(stream), address, places)
     }
 
-    fn new(end: End, pool: &'static Semaphore) -> Self {
-        Self { end, room: Room::new(pool), large_input: false, records: None }
+    fn new(end: End, address: IpAddr, places: &'static Places) -> Self {
+        Self { end, room: Room::new(places, address), large_input: false, records: None }
     }
 
     /// Is the other end in this process?
@@ -63,11 +63,18 @@ impl Transport {
     /// From now on TLS reads from here.
     pub fn begin_tls(&mut self) {
         self.records = Some(Records::default());
+        self.room.set_shaking(true);
     }
 
     /// TLS is over; what still comes is not collected.
     pub fn end_tls(&mut self) {
         self.records = None;
+    }
+
+    /// The handshake is done.
+    pub fn handshake_done(&mut self) {
+        self.plaintext_came();
+        self.room.set_shaking(false);
     }
 
     /// TLS has given plaintext: of all that came, only a record that is not whole is still there.
@@ -112,7 +119,13 @@ impl AsyncRead for Transport {
         this.release();
         match this.records.as_ref().map_or(0, |records| records.silent) {
             0..TLS_SMALL_OCTETS_MAX => {}
-            TLS_SMALL_OCTETS_MAX..TLS_SILENT_OCTETS_MAX => ready!(this.room.poll_take(cx)),
+            TLS_SMALL_OCTETS_MAX..TLS_SILENT_OCTETS_MAX => {
+                if this.room.poll_take(cx).is_pending() {
+                    // It may still hold what was for its handshake.
+                    let overdue = this.room.poll_overdue(cx);
+                    return if overdue { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending };
+                }
+            }
             _ => return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "too much TLS without plaintext"))),
         }
         let before = into.filled().len();

@@ -106,7 +106,9 @@ pub struct Target {
 pub enum QuotaRule {
     /// The transaction fails with `OverQuota` if the owner would then use more octets than this.
     Octets(u64),
-    /// Already decided at RCPT: what was promised there is kept.
+    /// Already decided at RCPT: what was promised there is kept. When a message turns out larger than announced, SMTP
+    /// gives the recipient with the most room the other rule: if not even that one has room, nobody gets the message;
+    /// otherwise all do, and a quota is passed by one message at most.
     Promised,
 }
 

@@ -138,6 +138,16 @@ impl World {
                     self.taken.push(Box::new(buffer));
                 }
             }
+            "transactions-from-there" => {
+                while let Ok(permit) = services.transaction_shares.acquire(self.peer.ip()) {
+                    self.taken.push(Box::new(permit));
+                }
+            }
+            "buffers-from-there" => {
+                while let Ok(permit) = services.buffer_shares.acquire(self.peer.ip()) {
+                    self.taken.push(Box::new(permit));
+                }
+            }
             _ => return Err(format!("{what} cannot be taken")),
         }
         Ok(())

@@ -3,10 +3,10 @@
 use super::*;
 use crate::limits::INPUT_BUFFER_OCTETS;
 use crate::serve::Stopper;
+use crate::serve::room::{Places, Room};
 use crate::serve::tls::tests::{client_config, server_config};
 use rustls::pki_types::ServerName;
 use tokio::io::DuplexStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -260,11 +260,11 @@ async fn without_a_certificate_there_is_no_tls() {
 }
 
 /// A connection whose room is its own.
-fn with_room(places: usize, tls: bool) -> (Connection, DuplexStream, &'static Semaphore) {
-    let pool: &'static Semaphore = Box::leak(Box::new(Semaphore::new(places)));
+fn with_room(places: usize, tls: bool) -> (Connection, DuplexStream, &'static Places) {
+    let pool: &'static Places = Box::leak(Box::new(Places::new(places, 1)));
     let (near, far) = tokio::io::duplex(65_536);
     let surroundings = Surroundings { tls: tls.then(server_config), stop: StopSignal::never() };
-    let transport = Transport::memory_with_room(near, pool);
+    let transport = Transport::memory_with_room(near, peer().ip(), pool);
     (Connection::new(transport, peer(), peer(), None, surroundings), far, pool)
 }
 
@@ -288,14 +288,14 @@ async fn a_long_line_waits_for_room_and_a_short_one_does_not() {
     {
         let mut line = core::pin::pin!(connection.line(10_000, LONG));
         assert!(waits(line.as_mut()).await);
-        pool.add_permits(1);
+        pool.open.add_permits(1);
         assert!(matches!(line.await, Ok(Line::Whole(line)) if line.len() == 9_000));
     }
-    assert_eq!(pool.available_permits(), 0);
+    assert_eq!(pool.open.available_permits(), 0);
     assert_eq!(connection.line(10_000, LONG).await.unwrap(), Line::Whole(b"NOOP"));
     assert!(waits(core::pin::pin!(connection.line(10_000, LONG))).await);
     // Nothing is held any more: others may have it.
-    assert_eq!((pool.available_permits(), connection.input.is_large()), (1, false));
+    assert_eq!((pool.open.available_permits(), connection.input.is_large()), (1, false));
 }
 
 #[tokio::test]
@@ -320,13 +320,48 @@ async fn whoever_sits_on_room_is_cut_off() {
     assert_eq!(connection.line(10_000, LONG).await.unwrap_err(), ConnectionError::TimedOut);
     assert_eq!(begun.elapsed().as_secs(), crate::limits::LARGE_INPUT_TIMEOUT.as_secs());
     drop(connection);
-    assert_eq!(pool.available_permits(), 1);
+    assert_eq!(pool.open.available_permits(), 1);
     // A short line may take as long as its reader allows.
     let (mut connection, mut far, _) = with_room(1, false);
     far.write_all(b"NOO").await.unwrap();
     let begun = tokio::time::Instant::now();
     assert_eq!(connection.line(10_000, Duration::from_secs(300)).await.unwrap_err(), ConnectionError::TimedOut);
     assert_eq!(begun.elapsed().as_secs(), 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_handshake_takes_no_room_from_clients() {
+    let (mut connection, mut far, pool) = with_room(1, true);
+    // A handshake message of 5,000 octets in a record that is not whole.
+    let mut hello = vec![22, 3, 1, 0x20, 0, 1, 0, 0x1f, 0xfc];
+    hello.resize(5_000, 0);
+    far.write_all(&hello).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    {
+        let mut handshake = core::pin::pin!(connection.start_tls());
+        assert!(waits(handshake.as_mut()).await);
+        assert_eq!((pool.open.available_permits(), pool.shaking.available_permits()), (1, 0));
+        assert!(handshake.await.is_err());
+    }
+    assert_eq!(begun.elapsed(), crate::limits::LARGE_HANDSHAKE_TIMEOUT);
+    assert_eq!(pool.shaking.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn one_network_has_its_share_of_room() {
+    let pool: &'static Places = Box::leak(Box::new(Places::new(64, 1)));
+    let room = |text: &str| Room::new(pool, text.parse().unwrap());
+    let mut taken: Vec<Room> = (0..20).map(|_| room("192.0.2.1")).collect();
+    let took = taken.iter_mut().filter_map(|room| room.try_take().then_some(())).count();
+    assert_eq!(took, crate::limits::LARGE_INPUTS_PER_NETWORK_MAX);
+    assert!(room("192.0.2.2").try_take());
+    let mut neighbours: Vec<Room> = (0..40).map(|_| room("127.0.0.1")).collect();
+    assert!(neighbours.iter_mut().all(Room::try_take));
+    let mut late = room("192.0.2.1");
+    let mut waiting = core::pin::pin!(core::future::poll_fn(|cx| late.poll_take(cx)));
+    assert!(waits(waiting.as_mut()).await);
+    taken.first_mut().unwrap().release();
+    waiting.await;
 }
 
 #[tokio::test]
@@ -350,11 +385,11 @@ async fn large_tls_records_need_room_and_give_it_back() {
     {
         let mut read = core::pin::pin!(connection.read(&mut into, LONG));
         assert!(waits(read.as_mut()).await);
-        pool.add_permits(1);
+        pool.open.add_permits(1);
         assert_eq!(read.await.unwrap(), 16_000);
     }
     assert!(waits(core::pin::pin!(connection.line(10, LONG))).await);
-    assert_eq!(pool.available_permits(), 1);
+    assert_eq!(pool.open.available_permits(), 1);
     drop(client.await.unwrap());
 }
 
@@ -451,7 +486,7 @@ async fn tls_over_tcp_says_goodbye_in_order() {
 #[tokio::test]
 async fn what_a_session_waits_in_is_small() {
     let (mut connection, _far) = Connection::in_memory(peer());
-    assert!(size_of::<Connection>() <= 400);
+    assert!(size_of::<Connection>() <= 420, "{}", size_of::<Connection>());
     assert!(size_of_val(&connection.line(1, LONG)) <= 1_000);
     assert!(size_of_val(&connection.write(b"", LONG)) <= 500);
     assert!(size_of_val(&connection.start_tls()) <= 100);

@@ -1,6 +1,6 @@
 //! Who may send and who receives: the session's questions to accounts and store, answered where blocking is allowed.
 
-use super::Session;
+use super::{Roomiest, Session, Transaction};
 use crate::account::{Accounts, Resolution as Found};
 use crate::limits::SMTP_PERMIT_TIMEOUT;
 use crate::mail::{Address, ForwardPath, ReversePath};
@@ -25,22 +25,37 @@ impl Session {
                 Err(error) => return Admission::Failed(error),
             }
         }
-        if self.permit.is_none() {
-            let waiting = Arc::clone(&self.services.transactions).acquire_owned();
+        if self.transaction.is_none() {
+            let (services, address) = (&self.services, self.connection.peer().ip());
+            let waiting = async {
+                // One network's clients wait for each other, not for all.
+                let share = services.transaction_shares.wait(address).await;
+                let permit = Arc::clone(&services.transactions).acquire_owned().await.ok()?;
+                Some(Transaction { _share: share, _permit: permit, since: Instant::now(), roomiest: None })
+            };
             match tokio::time::timeout(SMTP_PERMIT_TIMEOUT, waiting).await {
-                Ok(Ok(permit)) => self.permit = Some((permit, Instant::now())),
-                Ok(Err(_)) | Err(_) => return Admission::Overloaded,
+                Ok(Some(transaction)) => self.transaction = Some(transaction),
+                Ok(None) | Err(_) => return Admission::Overloaded,
             }
         }
         Admission::Admitted
     }
 
     /// RCPT: whose mailboxes?
-    pub(super) async fn resolve(&self, candidate: &Candidate) -> Resolution {
+    pub(super) async fn resolve(&mut self, candidate: &Candidate) -> Resolution {
         let (accounts, path) = (self.services.accounts.clone(), candidate.path.clone());
         let declared = self.smtp.envelope().and_then(|envelope| envelope.parameters.size).unwrap_or(0);
         let found = self.services.store.read(move |store| find(store, &accounts, &path, declared));
-        found.await.unwrap_or_else(Resolution::Failed)
+        let (resolution, roomiest) = match found.await {
+            Ok(found) => found,
+            Err(error) => return Resolution::Failed(error),
+        };
+        if let (Resolution::Local(_), Some(new), Some(transaction)) = (&resolution, roomiest, &mut self.transaction)
+            && transaction.roomiest.as_ref().is_none_or(|old| old.left < new.left)
+        {
+            transaction.roomiest = Some(new);
+        }
+        resolution
     }
 
     /// VRFY.
@@ -80,25 +95,34 @@ fn belongs(accounts: &Accounts, address: &Address, owner: Owner) -> Result<bool,
     }
 }
 
-fn find(store: &Store, accounts: &Accounts, path: &ForwardPath, declared: u64) -> Result<Resolution, Error> {
+fn find(
+    store: &Store,
+    accounts: &Accounts,
+    path: &ForwardPath,
+    declared: u64,
+) -> Result<(Resolution, Option<Roomiest>), Error> {
     let recipients = match accounts.resolve(path)? {
         Found::Local(recipients) => recipients,
-        Found::NoSuchUser => return Ok(Resolution::NoSuchUser),
-        Found::NotLocal | Found::RemoteAlias(_) => return Ok(Resolution::Remote),
+        Found::NoSuchUser => return Ok((Resolution::NoSuchUser, None)),
+        Found::NotLocal | Found::RemoteAlias(_) => return Ok((Resolution::Remote, None)),
     };
     let mut mailboxes = Vec::with_capacity(recipients.len());
-    let mut room = false;
+    let mut roomiest: Option<Roomiest> = None;
     for recipient in recipients {
         // RFC 5233: the detail does not divide mailboxes here; it all comes into the user's inbox.
         let inbox = store.mailbox(recipient.owner, INBOX)?.ok_or(Error::NoSuchMailbox)?;
         mailboxes.push(inbox.id);
-        room |= match recipient.quota {
-            None => true,
-            Some(quota) => store.usage(recipient.owner)?.octets.saturating_add(declared.max(1)) <= quota,
+        let left = match recipient.quota {
+            None => u64::MAX,
+            Some(quota) => quota.saturating_sub(store.usage(recipient.owner)?.octets),
         };
+        if roomiest.as_ref().is_none_or(|roomiest| roomiest.left < left) {
+            roomiest = Some(Roomiest { mailbox: inbox.id, quota: recipient.quota, left });
+        }
     }
     // One full mailbox behind a list must neither stop the list nor lose its copy: only when all are full, nobody gets it.
-    Ok(if room { Resolution::Local(mailboxes) } else { Resolution::OverQuota })
+    let room = roomiest.as_ref().is_some_and(|roomiest| roomiest.left >= declared.max(1));
+    Ok((if room { Resolution::Local(mailboxes) } else { Resolution::OverQuota }, roomiest))
 }
 
 fn look_up(accounts: &Accounts, text: &str) -> Result<Verification, Error> {

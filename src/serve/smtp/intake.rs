@@ -10,7 +10,7 @@ use crate::limits::{
 };
 use crate::mail::{FlagSelection, InternalDate};
 use crate::mime::Scanner;
-use crate::serve::{AsyncStore, BufferPool, Connection, ConnectionError};
+use crate::serve::{AsyncStore, BufferPool, Connection, ConnectionError, Permit};
 use crate::session::smtp::trace::{Protocol, Trace, header};
 use crate::session::smtp::{HeaderPass, Missing, Pace, Received, START_INPUT, Service};
 use crate::store::{Delivery, Error, MailboxId, QuotaRule, Spool, Target, Transaction};
@@ -37,12 +37,16 @@ pub(super) struct Intake {
     /// Octets of the client's message.
     octets: u64,
     octets_max: u64,
+    /// Is it from a client that has not logged in and is not on this machine?
+    stranger: bool,
 }
 
 /// What a message needs as long as it may be stored.
 struct Kept {
     spool: Spool,
     scanner: Scanner,
+    /// The right to the spool's working buffer; whoever has logged in needs none.
+    share: Option<Permit>,
 }
 
 impl Intake {
@@ -60,7 +64,7 @@ impl Intake {
     pub(super) fn patience(&self, buffers: &BufferPool, silence: Instant) -> Result<Duration, ConnectionError> {
         // A refused message holds no buffer that anyone could need.
         let scarce = self.kept.is_some() && buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
-        let pace = Pace { elapsed: self.started.elapsed(), silent: silence.elapsed(), scarce };
+        let pace = Pace { elapsed: self.started.elapsed(), silent: silence.elapsed(), scarce, stranger: self.stranger };
         pace.for_data(self.octets).map(|left| left.min(SMTP_SCARCE_CHECK)).ok_or(ConnectionError::TimedOut)
     }
 
@@ -95,12 +99,17 @@ impl Intake {
     }
 
     /// The message is whole: commits it to the recipients' mailboxes.
-    async fn finish(&mut self, store: &AsyncStore, mailboxes: &[MailboxId]) -> Received {
+    async fn finish(
+        &mut self,
+        store: &AsyncStore,
+        mailboxes: &[MailboxId],
+        promise: Option<(MailboxId, u64)>,
+    ) -> Received {
         if let Some(refusal) = self.refusal.take() {
             return refusal;
         }
         let Some(kept) = self.kept.take() else { return Received::Failed(Error::Gone) };
-        match deliver(store, kept, self.pass.finish(), mailboxes, self.date).await {
+        match deliver(store, kept, self.pass.finish(), mailboxes, promise, self.date).await {
             Ok(()) => Received::Stored(core::mem::take(&mut self.id)),
             Err(error) => Received::Failed(error),
         }
@@ -127,16 +136,20 @@ async fn deliver(
     kept: Box<Kept>,
     rest: &[u8],
     mailboxes: &[MailboxId],
+    promise: Option<(MailboxId, u64)>,
     internal_date: InternalDate,
 ) -> Result<(), Error> {
-    let Kept { spool, scanner } = *kept.push(store, rest).await?;
+    let Kept { spool, scanner, share: _share } = *kept.push(store, rest).await?;
     let summary = scanner.finish().encode().ok_or(Error::OverLimit("summary"))?;
     let target = |mailbox: &MailboxId| Target {
         mailbox: *mailbox,
         flags: FlagSelection::default(),
         internal_date,
-        // Decided at RCPT.
-        quota: QuotaRule::Promised,
+        // Decided at RCPT; the size is known only now, and somebody at least must have room for it.
+        quota: match promise {
+            Some((roomiest, quota)) if roomiest == *mailbox => QuotaRule::Octets(quota),
+            _ => QuotaRule::Promised,
+        },
     };
     let targets = mailboxes.iter().map(target).collect();
     // RFC 5321 6.1: `250` is said only when this has come back.
@@ -146,14 +159,19 @@ async fn deliver(
 impl Session {
     /// Leases a working buffer and writes the trace header. `None`: none became free in time.
     async fn intake(&self) -> Option<Box<Intake>> {
-        let lease = tokio::time::timeout(SMTP_PERMIT_TIMEOUT, self.services.buffers.lease());
-        let buffer = lease.await.ok()?;
+        let logged_in = self.smtp.client().is_some_and(|client| client.user.is_some());
+        let lease = tokio::time::timeout(SMTP_PERMIT_TIMEOUT, async {
+            let shares = &self.services.buffer_shares;
+            let share = if logged_in { None } else { Some(shares.wait(self.connection.peer().ip()).await) };
+            (share, self.services.buffers.lease().await)
+        });
+        let (share, buffer) = lease.await.ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let date = InternalDate::utc(i64::try_from(now.as_secs()).unwrap_or(0));
         let id = format!("{:x}.{:x}", now.as_micros(), self.connection.session_id());
         let octets_max = self.rules.message_octets_max;
         let spool = Spool::new(buffer, octets_max.saturating_add(ADDED_OCTETS_MAX));
-        let kept = Box::new(Kept { spool, scanner: Scanner::new() });
+        let kept = Box::new(Kept { spool, scanner: Scanner::new(), share });
         // An empty buffer has room for it, so nothing is written yet that could fail.
         let kept = kept.push(&self.services.store, self.trace(&id, date).as_bytes()).await.ok()?;
         // RFC 6409 8: what a mail program left out, its submission server adds; a relay changes nothing.
@@ -170,6 +188,7 @@ impl Session {
             started: Instant::now(),
             octets: 0,
             octets_max,
+            stranger: self.is_stranger(),
         }))
     }
 
@@ -216,7 +235,7 @@ impl Session {
                 break;
             }
         }
-        let received = intake.finish(&self.services.store, &self.smtp.take_mailboxes()).await;
+        let received = intake.finish(&self.services.store, &self.smtp.take_mailboxes(), self.promise()).await;
         self.intake = Some(intake);
         Ok(received)
     }
@@ -250,7 +269,7 @@ impl Session {
             intake.refuse(Received::Fault(fault));
         }
         let received = if last {
-            intake.finish(&self.services.store, &self.smtp.take_mailboxes()).await
+            intake.finish(&self.services.store, &self.smtp.take_mailboxes(), self.promise()).await
         } else {
             // A chunk that cannot lead to anything is refused at once.
             intake.refusal.take().unwrap_or(Received::Chunk(octets))
@@ -265,7 +284,7 @@ impl Session {
         let mut left = octets;
         while left > 0 {
             if self.connection.buffered().is_empty() {
-                let pace = Pace { elapsed: started.elapsed(), silent: Duration::ZERO, scarce: false };
+                let pace = Pace { elapsed: started.elapsed(), silent: Duration::ZERO, scarce: false, stranger: true };
                 let timeout = pace.for_data(octets.saturating_sub(left)).ok_or(ConnectionError::TimedOut)?;
                 self.connection.flush(SMTP_REPLY_TIMEOUT).await?;
                 self.connection.fill(timeout).await?;

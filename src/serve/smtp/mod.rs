@@ -13,13 +13,14 @@ mod intake;
 mod journal;
 mod login;
 
-use super::{Connection, ConnectionError, Line, Services, auth};
+use super::{Connection, ConnectionError, Line, Permit, Services, auth};
 use crate::limits::{SMTP_AUTH_LINE_OCTETS_MAX, SMTP_COMMAND_TIMEOUT, SMTP_REPLY_TIMEOUT, SMTP_SCARCE_CHECK};
 use crate::session::smtp::{
     Admission, Input, Pace, Received, Resolution, Rules, STOPPING, Scene, Service, Smtp, Step, TIMED_OUT, greeting,
 };
 use crate::status::COUNTERS;
-use crate::wire::smtp::{Invalid, Reply, decode};
+use crate::store::MailboxId;
+use crate::wire::smtp::{Reply, decode, too_long};
 use core::time::Duration;
 use intake::Intake;
 use std::borrow::Cow;
@@ -35,10 +36,25 @@ struct Session {
     services: Arc<Services>,
     rules: Rules,
     smtp: Smtp,
-    /// Held during a transaction, and since when.
-    permit: Option<(OwnedSemaphorePermit, Instant)>,
+    transaction: Option<Transaction>,
     /// The message so far, between BDAT commands.
     intake: Option<Box<Intake>>,
+}
+
+/// The right to a transaction, held during one.
+struct Transaction {
+    _share: Permit,
+    _permit: OwnedSemaphorePermit,
+    since: Instant,
+    /// Of the recipients so far, the one with the most room.
+    roomiest: Option<Roomiest>,
+}
+
+/// A recipient's mailbox and what its owner has left.
+struct Roomiest {
+    mailbox: MailboxId,
+    quota: Option<u64>,
+    left: u64,
 }
 
 /// What follows a step.
@@ -60,7 +76,7 @@ pub async fn serve_smtp(connection: Connection, services: Arc<Services>, service
         starttls: connection.tls().is_some() || connection.can_start_tls(),
         vrfy: services.config.vrfy,
     };
-    let mut session = Session { connection, services, rules, smtp: Smtp::new(), permit: None, intake: None };
+    let mut session = Session { connection, services, rules, smtp: Smtp::new(), transaction: None, intake: None };
     let why = match session.run().await {
         Ok(()) => "ended",
         Err(ConnectionError::Closed) => "connection closed by the client",
@@ -86,7 +102,7 @@ impl Session {
             // Without a transaction nothing of it is kept: neither its permit nor a working buffer.
             if self.smtp.envelope().is_none() {
                 self.intake = None;
-                self.permit = None;
+                self.transaction = None;
             }
             self.flush_unless_more().await?;
             let step = self.next_command().await?;
@@ -101,13 +117,14 @@ impl Session {
     async fn next_command(&mut self) -> Result<Step, ConnectionError> {
         let mechanisms = self.mechanisms();
         let tls = self.connection.tls().is_some();
-        let scene = Scene { rules: &self.rules, tls, mechanisms: &mechanisms };
+        let loopback = self.connection.is_loopback();
+        let scene = Scene { rules: &self.rules, tls, loopback, mechanisms: &mechanisms };
         let silence = Instant::now();
         let input = loop {
             let timeout = self.patience(silence)?;
             match self.connection.line(SMTP_AUTH_LINE_OCTETS_MAX, timeout).await {
                 Ok(Line::Whole(line)) => break decode(line).map_or_else(Input::Invalid, Input::Command),
-                Ok(Line::TooLong) => break Input::Invalid(Invalid::TooLong),
+                Ok(Line::TooLong) => break Input::Invalid(too_long(self.connection.too_long_head())),
                 // Perhaps only time to look again.
                 Err(ConnectionError::TimedOut) => {}
                 Err(error @ (ConnectionError::Closed | ConnectionError::Stopping)) => return Err(error),
@@ -122,12 +139,12 @@ impl Session {
     /// How long to wait for a command before looking again, when nothing has come since `silence`.
     fn patience(&self, silence: Instant) -> Result<Duration, ConnectionError> {
         let silent = silence.elapsed();
-        let left = match (&self.intake, &self.permit) {
+        let left = match (&self.intake, &self.transaction) {
             // A message that is half there holds a working buffer.
             (Some(intake), _) => Some(intake.patience(&self.services.buffers, silence)?),
-            (None, Some((_, since))) => {
+            (None, Some(transaction)) => {
                 let scarce = self.services.transactions.available_permits() == 0;
-                let pace = Pace { elapsed: since.elapsed(), silent, scarce };
+                let pace = Pace { elapsed: transaction.since.elapsed(), silent, scarce, stranger: self.is_stranger() };
                 pace.for_command().map(|left| left.min(SMTP_SCARCE_CHECK))
             }
             (None, None) => SMTP_COMMAND_TIMEOUT.checked_sub(silent).filter(|left| !left.is_zero()),
@@ -207,7 +224,8 @@ impl Session {
     fn answer(&mut self, input: Input<'_>) -> Step {
         let mechanisms = self.mechanisms();
         let tls = self.connection.tls().is_some();
-        let scene = Scene { rules: &self.rules, tls, mechanisms: &mechanisms };
+        let loopback = self.connection.is_loopback();
+        let scene = Scene { rules: &self.rules, tls, loopback, mechanisms: &mechanisms };
         let (smtp, step) = core::mem::take(&mut self.smtp).handle(input, &scene);
         self.smtp = smtp;
         step
@@ -231,6 +249,17 @@ impl Session {
             self.intake = None;
         }
         self.answer(Input::Received(received))
+    }
+
+    /// The mailbox and quota that decide whether the message fits anyone's; `None`: it does.
+    fn promise(&self) -> Option<(MailboxId, u64)> {
+        let roomiest = self.transaction.as_ref()?.roomiest.as_ref()?;
+        Some((roomiest.mailbox, roomiest.quota?))
+    }
+
+    /// Has the client not logged in, and is it not on this machine?
+    fn is_stranger(&self) -> bool {
+        !self.connection.is_loopback() && self.smtp.client().is_none_or(|client| client.user.is_none())
     }
 
     fn mechanisms(&self) -> heapless::Vec<&'static str, 8> {

@@ -18,7 +18,7 @@ pub use pace::Pace;
 pub use replies::{START_INPUT, STOPPING, TIMED_OUT, failed, greeting};
 pub use step::{Admission, Candidate, Input, Received, Resolution, Rules, Scene, Service, Step, User, Verification};
 
-use crate::limits::{RECIPIENTS_MAX, SMTP_FAULTS_MAX, TRANSACTIONS_PER_CONNECTION_MAX};
+use crate::limits::{RECIPIENTS_MAX, SMTP_FAULTS_MAX, SMTP_UNKNOWN_RECIPIENTS_MAX, TRANSACTIONS_PER_CONNECTION_MAX};
 use crate::mail::{ForwardPath, ReversePath};
 use crate::store::MailboxId;
 use crate::wire::smtp::{Body, ClientName, Command, Invalid, MailParameters, RcptParameters, Reply, Verb};
@@ -71,6 +71,8 @@ fn allowed(stage: Stage, verb: Verb) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     faults: u8,
+    /// Recipients that nobody here has.
+    unknown: u8,
     transactions: u32,
 }
 
@@ -181,7 +183,7 @@ impl Smtp {
                 (Self::Transaction(client, envelope), Step::Reply(reply))
             }
             (Self::Transaction(client, envelope), Input::Resolved(candidate, resolution)) => {
-                resolved(client, envelope, &candidate, &resolution)
+                resolved(client, envelope, &candidate, &resolution, scene)
             }
             (Self::Receiving(client, envelope, framing), Input::Received(received)) => {
                 end_of_data(client, envelope, framing, &received, scene)
@@ -244,8 +246,9 @@ impl Smtp {
         let reply = match (self.stage(), command) {
             // RFC 3030 2: the chunk must be read even so. Pipelined chunks after a refusal are no faults.
             (_, Command::Bdat { octets, .. }) => return (self, Step::Discard(*octets, SEND_MAIL_FIRST)),
+            // RFC 2920 3.1: nor is the rest of a group whose MAIL was refused.
+            (Stage::Ready, Command::Rcpt(..) | Command::Data) => return (self, Step::Reply(SEND_MAIL_FIRST)),
             (Stage::Greeted, _) => Reply::new(503, (5, 1), "Say EHLO first"),
-            (Stage::Ready, Command::Rcpt(..) | Command::Data) => SEND_MAIL_FIRST,
             (Stage::Transaction | Stage::Chunking, Command::Mail(..)) => Reply::new(503, (5, 1), "Nested MAIL"),
             (Stage::Chunking, Command::Data) => Reply::new(503, (5, 1), "DATA and BDAT do not mix"),
             _ => OUT_OF_ORDER,
@@ -362,7 +365,20 @@ fn rcpt(client: Client, envelope: Envelope, path: ForwardPath, parameters: RcptP
     (Smtp::Transaction(client, envelope), step)
 }
 
-fn resolved(client: Client, mut envelope: Envelope, candidate: &Candidate, resolution: &Resolution) -> (Smtp, Step) {
+fn resolved(
+    mut client: Client,
+    mut envelope: Envelope,
+    candidate: &Candidate,
+    resolution: &Resolution,
+    scene: &Scene<'_>,
+) -> (Smtp, Step) {
+    if *resolution == Resolution::NoSuchUser && client.user.is_none() && !scene.loopback {
+        client.tally.unknown = client.tally.unknown.saturating_add(1);
+        // RFC 5321 7.3: RCPT tells who is here as VRFY does. Whoever tries names is slowed down.
+        if client.tally.unknown >= SMTP_UNKNOWN_RECIPIENTS_MAX {
+            return (Smtp::Transaction(client, envelope), Step::Close(replies::TOO_MANY_UNKNOWN));
+        }
+    }
     let reply = match resolution {
         Resolution::Local(mailboxes) => {
             match envelope.recipients.push(&candidate.path, &candidate.parameters, mailboxes) {
@@ -390,7 +406,7 @@ fn data(client: Client, envelope: Envelope) -> (Smtp, Step) {
 }
 
 fn end_of_data(
-    client: Client,
+    mut client: Client,
     envelope: Envelope,
     framing: Framing,
     received: &Received,
@@ -399,6 +415,10 @@ fn end_of_data(
     let reply = replies::received(received);
     if matches!(received, Received::Chunk(_)) {
         return (Smtp::Chunking(client, envelope), Step::Reply(reply));
+    }
+    if matches!(received, Received::Stored(_)) {
+        // Whoever brings mail in between is no nuisance, however long the connection lasts.
+        client.tally.faults = 0;
     }
     let last = match framing {
         // Without `354` it is the reply to DATA, and there is one of it.

@@ -4,8 +4,8 @@
 //! finish. So the time grows with what has arrived, and shrinks when buffers or transactions run short.
 
 use crate::limits::{
-    SMTP_COMMAND_TIMEOUT, SMTP_DATA_RATE_OCTETS_MIN, SMTP_DATA_TIMEOUT, SMTP_SCARCE_DATA_TIMEOUT,
-    SMTP_SCARCE_TRANSACTION_TIMEOUT,
+    SMTP_COMMAND_TIMEOUT, SMTP_DATA_RATE_OCTETS_MIN, SMTP_DATA_TIMEOUT, SMTP_SCARCE_DATA_RATE_OCTETS_MIN,
+    SMTP_SCARCE_DATA_TIMEOUT, SMTP_SCARCE_TRANSACTION_TIMEOUT,
 };
 use core::time::Duration;
 
@@ -18,6 +18,8 @@ pub struct Pace {
     pub silent: Duration,
     /// Does somebody else need what this client holds?
     pub scarce: bool,
+    /// Has the client not logged in, and is it not on this machine?
+    pub stranger: bool,
 }
 
 impl Pace {
@@ -25,7 +27,9 @@ impl Pace {
     #[must_use]
     pub fn for_data(self, octets: u64) -> Option<Duration> {
         let grace = if self.scarce { SMTP_SCARCE_DATA_TIMEOUT } else { SMTP_DATA_TIMEOUT };
-        let earned = Duration::from_secs(octets / SMTP_DATA_RATE_OCTETS_MIN);
+        let rate =
+            if self.scarce && self.stranger { SMTP_SCARCE_DATA_RATE_OCTETS_MIN } else { SMTP_DATA_RATE_OCTETS_MIN };
+        let earned = Duration::from_secs(octets.checked_div(rate).unwrap_or(0));
         shorter(left(grace.saturating_add(earned), self.elapsed), left(grace, self.silent))
     }
 
@@ -51,7 +55,7 @@ mod tests {
     use super::*;
 
     fn pace(elapsed: u64, silent: u64, scarce: bool) -> Pace {
-        Pace { elapsed: Duration::from_secs(elapsed), silent: Duration::from_secs(silent), scarce }
+        Pace { elapsed: Duration::from_secs(elapsed), silent: Duration::from_secs(silent), scarce, stranger: true }
     }
 
     #[test]
@@ -68,9 +72,13 @@ mod tests {
         assert!(pace(21, 0, false).for_data(0).is_some());
         assert_eq!(pace(21, 0, true).for_data(0), None);
         assert!(pace(21, 0, true).for_data(100_000).is_some());
+        // 700 octets a second are welcome only while nobody else waits, or from whom we know.
+        assert!(pace(600, 1, false).for_data(420_000).is_some());
+        assert_eq!(pace(600, 1, true).for_data(420_000), None);
+        assert!(Pace { stranger: false, ..pace(600, 1, true) }.for_data(420_000).is_some());
         assert!(pace(290, 299, false).for_command().is_some());
         assert_eq!(pace(0, 300, false).for_command(), None);
-        assert_eq!(pace(61, 0, true).for_command(), None);
-        assert_eq!(pace(40, 0, true).for_command(), Some(Duration::from_secs(20)));
+        assert_eq!(pace(16, 0, true).for_command(), None);
+        assert_eq!(pace(10, 0, true).for_command(), Some(Duration::from_secs(5)));
     }
 }

@@ -12,6 +12,7 @@ pub(super) const BYE: Reply = Reply::new(221, (0, 0), "Bye");
 pub(super) const READY_FOR_TLS: Reply = Reply::new(220, (0, 0), "Ready to start TLS");
 pub(super) const LOGGED_IN: Reply = Reply::new(235, (7, 0), "Authentication succeeded");
 pub(super) const TOO_MANY_FAULTS: Reply = Reply::new(421, (7, 0), "Too many errors, closing");
+pub(super) const TOO_MANY_UNKNOWN: Reply = Reply::new(421, (7, 0), "Too many unknown recipients, closing");
 pub(super) const TOO_MANY_TRANSACTIONS: Reply = Reply::new(452, (5, 3), "Too many messages on one connection");
 pub(super) const TOO_MANY_RECIPIENTS: Reply = Reply::new(452, (5, 3), "Too many recipients");
 pub(super) const NO_RECIPIENTS: Reply = Reply::new(554, (5, 1), "No valid recipients");

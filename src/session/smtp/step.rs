@@ -40,6 +40,8 @@ pub struct Scene<'a> {
     pub rules: &'a Rules,
     /// Is the connection under TLS?
     pub tls: bool,
+    /// Is the client on this machine?
+    pub loopback: bool,
     /// Mechanisms that AUTH offers now.
     pub mechanisms: &'a [&'static str],
 }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 struct Bench {
     rules: Rules,
     tls: bool,
+    loopback: bool,
     mechanisms: Vec<&'static str>,
     received: Received,
     smtp: Smtp,
@@ -24,6 +25,7 @@ impl Bench {
                 vrfy: false,
             },
             tls: false,
+            loopback: false,
             mechanisms: Vec::new(),
             received: Received::Stored("id".into()),
             smtp: Smtp::new(),
@@ -31,7 +33,7 @@ impl Bench {
     }
 
     fn handle(&mut self, input: Input<'_>) -> Step {
-        let scene = Scene { rules: &self.rules, tls: self.tls, mechanisms: &self.mechanisms };
+        let scene = Scene { rules: &self.rules, tls: self.tls, loopback: self.loopback, mechanisms: &self.mechanisms };
         let (smtp, step) = core::mem::take(&mut self.smtp).handle(input, &scene);
         self.smtp = smtp;
         step
@@ -321,6 +323,51 @@ fn faults_close_the_connection_in_the_end() {
     guesser.say("EHLO a");
     guesser.talk(&[("AUTH PLAIN x", "535 5.7.8"); 4]);
     assert_eq!(guesser.say("AUTH PLAIN x"), "421 4.7.0 close");
+}
+
+#[test]
+fn the_rest_of_a_refused_group_is_no_fault() {
+    let mut bench = Bench::new(Service::Relay);
+    bench.say("EHLO a");
+    for _ in 0..50 {
+        bench.talk(&[
+            ("MAIL FROM:<> SIZE=1001", "552 5.3.4"),
+            ("RCPT TO:<ann@example.org>", "503 5.5.1"),
+            ("DATA", "503 5.5.1"),
+        ]);
+    }
+    // A message makes up for faults.
+    for _ in 0..3 {
+        for _ in 1..SMTP_FAULTS_MAX {
+            assert_eq!(bench.say("NONSENSE"), "500 5.5.1");
+        }
+        bench.talk(&[MAIL, RCPT, ("DATA", "250 2.0.0")]);
+    }
+}
+
+#[test]
+fn names_cannot_be_tried_for_ever() {
+    let unknown = |bench: &mut Bench| bench.say("RCPT TO:<nobody@example.org>");
+    let mut bench = Bench::new(Service::Relay);
+    bench.say("EHLO a");
+    for _ in 1..SMTP_UNKNOWN_RECIPIENTS_MAX {
+        bench.talk(&[MAIL]);
+        assert_eq!(unknown(&mut bench), "550 5.1.1");
+        bench.talk(&[("RSET", "250 2.0.0")]);
+    }
+    bench.talk(&[MAIL]);
+    assert_eq!(unknown(&mut bench), "421 4.7.0 close");
+    let mut neighbour = Bench::new(Service::Relay);
+    neighbour.loopback = true;
+    let mut user = Bench::new(Service::Submission);
+    user.talk(&[EHLO, ("STARTTLS", ""), EHLO, ("AUTH PLAIN good", "235 2.7.0")]);
+    neighbour.say("EHLO a");
+    for mut bench in [neighbour, user] {
+        bench.talk(&[MAIL]);
+        for _ in 0..100 {
+            assert_eq!(unknown(&mut bench), "550 5.1.1");
+        }
+    }
 }
 
 #[test]

@@ -197,6 +197,20 @@ pub enum Invalid {
     ChunkSize,
 }
 
+/// What is wrong with a line that is too long, of which at least the first octets are there.
+#[must_use]
+pub fn too_long(head: &[u8]) -> Invalid {
+    if is_bdat(head) { Invalid::ChunkSize } else { Invalid::TooLong }
+}
+
+/// Does the client mean BDAT, however badly it writes it? Then a chunk follows.
+fn is_bdat(line: &[u8]) -> bool {
+    let name = Verb::Bdat.name().as_bytes();
+    line.trim_ascii_start().split_at_checked(name.len()).is_some_and(|(word, rest)| {
+        word.eq_ignore_ascii_case(name) && !rest.first().is_some_and(u8::is_ascii_alphabetic)
+    })
+}
+
 /// Reads a line without its CRLF.
 ///
 /// # Errors
@@ -213,15 +227,19 @@ pub fn decode(line: &[u8]) -> Result<Command<'_>, Invalid> {
     let octets_max = if verb == Some(Verb::Auth) { SMTP_AUTH_LINE_OCTETS_MAX } else { SMTP_COMMAND_OCTETS_MAX };
     // The limits count the CRLF (RFC 5321 4.5.3.1.4).
     if length.saturating_add(2) > octets_max {
-        return Err(if verb == Some(Verb::Bdat) { Invalid::ChunkSize } else { Invalid::TooLong });
+        return Err(too_long(line));
     }
     // RFC 5321 2.3.8: CR and LF mean nothing alone, and must not be taken for the end of a line.
     if line.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
-        return Err(if verb == Some(Verb::Bdat) { Invalid::ChunkSize } else { Invalid::Octets });
+        return Err(if is_bdat(line) { Invalid::ChunkSize } else { Invalid::Octets });
+    }
+    if verb != Some(Verb::Bdat) && is_bdat(line) {
+        return Err(Invalid::ChunkSize);
     }
     let verb = verb.ok_or(Invalid::UnknownVerb)?;
     let wrong = Invalid::Arguments(verb);
-    let rest = core::str::from_utf8(rest).map_err(|_| Invalid::Octets)?.trim_start_matches(' ');
+    let not_utf8 = if verb == Verb::Bdat { Invalid::ChunkSize } else { Invalid::Octets };
+    let rest = core::str::from_utf8(rest).map_err(|_| not_utf8)?.trim_start_matches(' ');
     let alone = |command| if rest.is_empty() { Ok(command) } else { Err(wrong) };
     let some = if rest.is_empty() { Err(wrong) } else { Ok(rest) };
     match verb {
@@ -422,6 +440,13 @@ mod tests {
             (b"BDAT 1 FIRST", Invalid::ChunkSize),
             (b"BDAT 99999999999999999999999", Invalid::ChunkSize),
             (b"BDAT 1\0", Invalid::ChunkSize),
+            (b"BDAT\t5", Invalid::ChunkSize),
+            (b"bdat\t5\tLAST", Invalid::ChunkSize),
+            (b"BDAT 5\tLAST", Invalid::ChunkSize),
+            (b"\t BDAT 5", Invalid::ChunkSize),
+            (b"BDAT5", Invalid::ChunkSize),
+            (b"BDAT 5 \xff", Invalid::ChunkSize),
+            (b"BDATA 5", Invalid::UnknownVerb),
             (b"VRFY", Invalid::Arguments(Verb::Vrfy)),
             (b"AUTH", Invalid::Arguments(Verb::Auth)),
             (b"AUTH PLAIN a b", Invalid::Arguments(Verb::Auth)),

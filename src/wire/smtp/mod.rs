@@ -12,7 +12,7 @@ mod path;
 mod reply;
 mod xtext;
 
-pub use command::{ClientName, Command, Invalid, Verb, decode};
+pub use command::{ClientName, Command, Invalid, Verb, decode, too_long};
 pub use data::{DataDecoder, Fault, LineCheck, Piece};
 pub use parameters::{Body, MailParameters, Notify, OriginalRecipient, RcptParameters, Return};
 pub use reply::{Decoded, Reply, decode as decode_reply};
