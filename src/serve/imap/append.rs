@@ -93,7 +93,7 @@ impl Session {
             if self.connection.buffered().is_empty() {
                 // A buffer is not lent to a client that sends an octet now and then.
                 let scarce = spool.is_some() && self.services.buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
-                let pace = Pace { elapsed: started.elapsed(), silent: heard.elapsed(), scarce };
+                let pace = Pace { elapsed: started.elapsed(), silent: heard.elapsed(), scarce, stranger: false };
                 let patience = pace.for_data(literal.octets.saturating_sub(left)).ok_or(ConnectionError::TimedOut)?;
                 match self.connection.fill(patience.min(SMTP_SCARCE_CHECK)).await {
                     Ok(()) => heard = Instant::now(),

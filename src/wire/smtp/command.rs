@@ -413,7 +413,7 @@ mod tests {
     fn every_way_to_be_wrong_has_its_name() {
         let long = format!("MAIL FROM:<{}@example.org>", "a".repeat(65));
         let longer = format!("NOOP {}", "a".repeat(SMTP_COMMAND_OCTETS_MAX));
-        let cases: [(&[u8], Invalid); 29] = [
+        let cases: [(&[u8], Invalid); 36] = [
             (b"", Invalid::UnknownVerb),
             (b"MAILFROM:<a@b.c>", Invalid::UnknownVerb),
             (b" MAIL FROM:<a@b.c>", Invalid::UnknownVerb),
