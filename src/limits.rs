@@ -109,6 +109,8 @@ pub const DIRECTORY_VALUE_OCTETS_MAX: usize = 1_024;
 pub const VIEW_EXPUNGED_RANGES_MAX: usize = 256;
 /// Mailboxes of one account.
 pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
+/// Names that one account has subscribed; those of mailboxes that are gone stay until the client takes them back.
+pub const SUBSCRIPTIONS_PER_ACCOUNT_MAX: usize = 2 * MAILBOXES_PER_ACCOUNT_MAX;
 /// Envelope, body structure and part table of one message, as kept beside it.
 pub const SUMMARY_OCTETS_MAX: usize = 32 * KIB;
 

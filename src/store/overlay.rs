@@ -11,6 +11,8 @@ pub(super) struct Overlay {
     mailboxes: BTreeMap<MailboxId, MailboxRow>,
     /// Octets that each owner will use more (or less) than the index says.
     usage: BTreeMap<Owner, i128>,
+    /// Names that each owner has subscribed, the same one counted again; what was taken back is not.
+    subscribed: BTreeMap<Owner, usize>,
     blob_next: Option<BlobId>,
     structural: bool,
 }
@@ -53,6 +55,15 @@ impl Overlay {
         *sum = sum.saturating_add(octets);
     }
 
+    pub(super) fn subscribed(&self, owner: Owner) -> usize {
+        self.subscribed.get(&owner).copied().unwrap_or(0)
+    }
+
+    pub(super) fn add_subscribed(&mut self, owner: Owner) {
+        let sum = self.subscribed.entry(owner).or_default();
+        *sum = sum.saturating_add(1);
+    }
+
     pub(super) fn blob_next(&self) -> Option<BlobId> {
         self.blob_next
     }
@@ -66,6 +77,10 @@ impl Overlay {
         self.mailboxes.extend(draft.mailboxes);
         for (owner, octets) in draft.usage {
             self.add_usage(owner, octets);
+        }
+        for (owner, names) in draft.subscribed {
+            let sum = self.subscribed.entry(owner).or_default();
+            *sum = sum.saturating_add(names);
         }
         self.blob_next = draft.blob_next.or(self.blob_next);
         self.structural |= draft.structural;

@@ -21,7 +21,7 @@ use super::batch::{Batch, NoRoom};
 use super::event::Event;
 use super::index::Index;
 use super::overlay::Overlay;
-use super::{Error, MailboxId, MailboxRow, Owner, Receipt, Transaction};
+use super::{Error, MailboxId, MailboxRow, Owner, QuotaRule, Receipt, Transaction};
 use crate::limits::KEYWORDS_PER_MAILBOX_MAX;
 use crate::mail::{FlagSelection, Flags, Keyword, Keywords, Uid};
 
@@ -57,8 +57,20 @@ pub(super) struct Planner<'a> {
     pub(super) draft: Overlay,
     /// Seconds since 1970.
     pub(super) now: i64,
-    /// Only the reserve is left.
-    pub(super) full: bool,
+    /// What is left on the card.
+    pub(super) level: Level,
+}
+
+/// How much is left on the card. What makes room goes on at any level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// More than the reserve: everything goes.
+    #[default]
+    Enough,
+    /// Less than the reserve: nothing new comes in; what is there may be moved and flagged.
+    Low,
+    /// Less than half the reserve, or no room in the index: what is there may only be deleted.
+    Last,
 }
 
 impl Planner<'_> {
@@ -73,7 +85,9 @@ impl Planner<'_> {
                 self.store_flags(*mailbox, uids, *change, flags, *unchanged_since)
             }
             Transaction::Expunge { mailbox, uids, only_deleted } => self.expunge(*mailbox, uids, *only_deleted),
-            Transaction::Copy { from, uids, to, remove_source } => self.copy(*from, uids, *to, *remove_source),
+            Transaction::Copy { from, uids, to, remove_source, quota } => {
+                self.copy(*from, uids, *to, *remove_source, *quota)
+            }
             Transaction::CreateMailbox(spec) => self.create(spec),
             Transaction::DeleteMailbox { mailbox } => self.delete(*mailbox),
             Transaction::RenameMailbox { owner, from, to } => self.rename(*owner, from, to),
@@ -84,7 +98,12 @@ impl Planner<'_> {
 
     /// New mail only as long as more than the reserve is left.
     fn need_room(&self) -> Result<(), Refusal> {
-        if self.full { Err(Error::Full.into()) } else { Ok(()) }
+        if self.level > Level::Enough { Err(Error::Full.into()) } else { Ok(()) }
+    }
+
+    /// What needs little room goes on down to half of the reserve; the rest is there to delete with.
+    fn need_little_room(&self) -> Result<(), Refusal> {
+        if self.level > Level::Low { Err(Error::Full.into()) } else { Ok(()) }
     }
 
     /// A mailbox as it will be when all that is in the batch has happened.
@@ -104,6 +123,16 @@ impl Planner<'_> {
     fn usage(&mut self, owner: Owner) -> Result<i128, Refusal> {
         let durable = i128::from(self.index.usage(owner)?.octets);
         Ok(durable.saturating_add(self.overlay.usage(owner)).saturating_add(self.draft.usage(owner)))
+    }
+
+    /// May an owner use so many octets more?
+    fn check_quota(&mut self, owner: Owner, quota: QuotaRule, octets: i128) -> Result<(), Refusal> {
+        match quota {
+            QuotaRule::Octets(quota) if self.usage(owner)?.saturating_add(octets) > i128::from(quota) => {
+                Err(Error::OverQuota.into())
+            }
+            QuotaRule::Octets(_) | QuotaRule::Promised => Ok(()),
+        }
     }
 
     /// Takes the mailbox's next UID.

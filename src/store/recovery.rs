@@ -5,6 +5,7 @@
 //! to the log. Only when all of that is done are leftover files removed and a missing store header written.
 
 use super::discovery::{Discovered, STORE_NAME, STORE_NAME_NEW, discover};
+use super::event::Event;
 use super::figures::Counters;
 use super::format::{BLOCK_OCTETS, RecordKind, Records, SegmentHeader, StoreHeader, StoreId, decode_event};
 use super::index::{Covered, Index, Opened};
@@ -134,7 +135,8 @@ impl Tail<'_> {
             Opened::Checkpoint(covered) if self.fits(covered) => {
                 let Covered { position, sequence, chain } = covered;
                 let end = LogEnd { position: Some(position), sequence, chain };
-                match self.read(Some(end), checkpoint, report) {
+                let read = self.read(Some(end), checkpoint, report);
+                match read.and_then(|end| self.index.verify().map(|()| end).map_err(Failed::Index)) {
                     Ok(end) => return Ok(end),
                     // The index fails on its own pages: they are derived, so they are made anew.
                     Err(Failed::Index(error)) => format!("index: {error}"),
@@ -174,8 +176,12 @@ impl Tail<'_> {
         };
         let mut since_checkpoint = 0_u64;
         while let Some(read) = replay.next(report).map_err(Failed::Log)? {
-            apply(&mut self.index, read.at, Records::new(replay.payload(&read)), Some(report))
-                .map_err(Failed::Index)?;
+            let records = Records::new(replay.payload(&read));
+            let taken = match read.whole {
+                true => apply(&mut self.index, read.at, records, Some(report)),
+                false => apply_remains(&mut self.index, read.at, records, report),
+            };
+            taken.map_err(Failed::Index)?;
             report.replayed_batches = report.replayed_batches.saturating_add(1);
             report.replayed_octets = report.replayed_octets.saturating_add(wide(read.octets));
             since_checkpoint = since_checkpoint.saturating_add(wide(read.octets));
@@ -211,7 +217,29 @@ pub(super) fn apply(
     index: &mut Index,
     at: LogPosition,
     records: Records<'_>,
+    report: Option<&mut OpenReport>,
+) -> Result<(), Error> {
+    apply_if(index, at, records, report, |_| true)
+}
+
+/// Takes in what is left of a damaged batch. A MOVE whose new message is lost must not remove the old one, which would
+/// be the last of its body: what was expunged comes back instead. (A mailbox is never deleted in a batch that changes
+/// messages, and its name may be in use again later on, so it stays deleted.)
+fn apply_remains(
+    index: &mut Index,
+    at: LogPosition,
+    records: Records<'_>,
+    report: &mut OpenReport,
+) -> Result<(), Error> {
+    apply_if(index, at, records, Some(report), |event| !matches!(event, Event::Expunged { .. }))
+}
+
+fn apply_if(
+    index: &mut Index,
+    at: LogPosition,
+    records: Records<'_>,
     mut report: Option<&mut OpenReport>,
+    wanted: impl Fn(&Event) -> bool,
 ) -> Result<(), Error> {
     for (offset, record) in records {
         let here = LogPosition { offset: at.offset.saturating_add(narrow(offset)), ..at };
@@ -220,8 +248,8 @@ pub(super) fn apply(
             RecordKind::Chunk | RecordKind::Summary => Ok(None),
         });
         match event {
-            Ok(Some(event)) => index.apply(&event, here)?,
-            Ok(None) => {}
+            Ok(Some(event)) if wanted(&event) => index.apply(&event, here)?,
+            Ok(_) => {}
             Err(invalid) => {
                 let what = format!("record at segment {} octet {}: {invalid}", here.segment, here.offset);
                 match &mut report {

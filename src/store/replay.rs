@@ -35,6 +35,8 @@ pub(super) struct Read {
     pub(super) payload_octets: usize,
     /// Octets of the whole batch.
     pub(super) octets: usize,
+    /// Are these the octets that were written? If not, some of its records may be lost.
+    pub(super) whole: bool,
 }
 
 /// Where the log goes on behind damage.
@@ -124,7 +126,12 @@ impl<'a> Replay<'a> {
             if let Some(header) = header {
                 // The records that are whole still count; the payload is in the buffer.
                 let payload_octets = size(header.payload_octets);
-                return Ok(Some(Read { at: records_of(position), payload_octets, octets: batch_octets(&header) }));
+                return Ok(Some(Read {
+                    at: records_of(position),
+                    payload_octets,
+                    octets: batch_octets(&header),
+                    whole: false,
+                }));
             }
         }
     }
@@ -179,7 +186,7 @@ impl<'a> Replay<'a> {
         let octets = batch_octets(header);
         if header.kind == BatchKind::Spill && !self.in_last_segment() {
             // It was durable when the next segment began, and has no events.
-            return Ok(Ok(Read { at, payload_octets: 0, octets }));
+            return Ok(Ok(Read { at, payload_octets: 0, octets, whole: true }));
         }
         let payload_octets = size(header.payload_octets);
         let Some(payload) = self.buffer.get_mut(..payload_octets) else { return Ok(Err(Invalid::Field("length"))) };
@@ -188,7 +195,7 @@ impl<'a> Replay<'a> {
             payload.iter_mut().skip(read).for_each(|octet| *octet = 0);
         }
         if crc32c::crc32c(payload) == header.payload_crc {
-            Ok(Ok(Read { at, payload_octets, octets }))
+            Ok(Ok(Read { at, payload_octets, octets, whole: true }))
         } else {
             Ok(Err(Invalid::Checksum))
         }

@@ -45,6 +45,8 @@ pub enum Transaction {
         to: MailboxId,
         /// MOVE: expunge the originals in the same commit.
         remove_source: bool,
+        /// Is the quota of the target's owner enforced? Not asked when an owner moves messages: they use no more then.
+        quota: QuotaRule,
     },
     /// Makes a mailbox; the store creates no parents (the caller does, RFC 9051 6.3.4).
     CreateMailbox(MailboxSpec),

@@ -9,7 +9,7 @@ use super::format::{RecordKind, Records};
 use super::log::Log;
 use super::medium::MediumLock;
 use super::overlay::Overlay;
-use super::plan::{Planner, Refusal};
+use super::plan::{Level, Planner, Refusal};
 use super::queue::{Reply, Request};
 use super::recovery::apply;
 use super::segments::Begin;
@@ -47,7 +47,7 @@ pub(super) struct Writer {
     checkpoint_at: u64,
     /// Octets that the opening has replayed, until the first checkpoint.
     tail_octets: u64,
-    full: bool,
+    level: Level,
     /// Other processes stay out as long as this one may write.
     _lock: Box<dyn MediumLock>,
 }
@@ -101,7 +101,7 @@ impl Writer {
             carry: None,
             checkpoint_at: 0,
             tail_octets,
-            full: false,
+            level: Level::Enough,
             _lock: lock,
         }
     }
@@ -183,16 +183,24 @@ impl Writer {
         }
     }
 
-    /// Is more than the reserve left?
+    /// How much is left? The index takes its room now, while nothing is in the log that it would have to take in.
     fn look_at_room(&mut self) {
+        let reserve = self.shared.options.reserve_octets;
         match self.shared.segments.free_octets() {
             Ok(free) => {
                 let free = free.saturating_add(self.log.room().into());
                 self.shared.counters.free_octets.set(free);
-                self.full = free < self.shared.options.reserve_octets;
+                self.level = match free {
+                    _ if free >= reserve => Level::Enough,
+                    _ if free >= reserve / 2 => Level::Low,
+                    _ => Level::Last,
+                };
             }
             // Whoever cannot say how much is left may still have it; a write tells.
             Err(error) => log::warn!("store: {error}"),
+        }
+        if !self.shared.is_read_only() && self.shared.index().reserve() == Err(Error::Full) {
+            self.level = Level::Last;
         }
     }
 
@@ -256,7 +264,7 @@ impl Writer {
             batch: &mut self.batch,
             draft: Overlay::default(),
             now: (self.shared.options.clock)(),
-            full: self.full,
+            level: self.level,
         };
         let planned = planner.plan(transaction);
         (planned, planner.draft)
@@ -264,7 +272,7 @@ impl Writer {
 
     /// Writes the chunk that fills a spool, so that more can be pushed.
     fn spill(&mut self, mut spool: Spool, reply: Reply<Spool>) -> Taken {
-        if self.full {
+        if self.level > Level::Enough {
             Request::Spill(spool, reply).refuse(Error::Full);
             return Taken::Done;
         }

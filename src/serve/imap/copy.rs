@@ -11,7 +11,7 @@ use super::select::GONE;
 use crate::limits::{COPY_MESSAGES_MAX, IMAP_COPYUID_RANGES_MAX, IMAP_EXPUNGE_RANGES_MAX, IMAP_PAGE_ROWS};
 use crate::mail::{SequenceSet, Uid, UidValidity};
 use crate::session::imap::{Asked, Runs};
-use crate::store::{Error, MailboxId, Receipt, Transaction, UidRanges};
+use crate::store::{Error, MailboxId, QuotaRule, Receipt, Transaction, UidRanges};
 use crate::wire::imap::encode::{self, Code, Condition};
 
 /// What was copied so far, for COPYUID.
@@ -134,7 +134,8 @@ impl Session {
         if step.numbers() == 0 {
             return Ok(());
         }
-        let transaction = Transaction::Copy { from, uids: step.take(), to, remove_source };
+        let quota = self.imap.user().and_then(|user| user.quota).map_or(QuotaRule::Octets(u64::MAX), QuotaRule::Octets);
+        let transaction = Transaction::Copy { from, uids: step.take(), to, remove_source, quota };
         match self.services.store.commit(transaction).await {
             Ok(Receipt::Copied { uid_validity, uids }) => {
                 copied.validity = Some(uid_validity);

@@ -5,7 +5,9 @@ use super::reply::{Done, Ended};
 use crate::limits::{IMAP_LIST_PAGE_ROWS, STORE_MESSAGES_MAX};
 use crate::mail::{ModSeq, SpecialUse};
 use crate::session::imap::{Asked, Refusal, Runs, check_name, first_below, is_below, parents};
-use crate::store::{Error, MailboxId, MailboxRow, MailboxSpec, Owner, Receipt, Store, Transaction, UidRanges};
+use crate::store::{
+    Error, MailboxId, MailboxRow, MailboxSpec, Owner, QuotaRule, Receipt, Store, Transaction, UidRanges,
+};
 use crate::wire::imap::command::StatusItems;
 use crate::wire::imap::encode::{self, Code, Condition, StatusCounts, mailbox_status};
 use crate::wire::imap::mailbox_name::INBOX;
@@ -186,7 +188,8 @@ impl Session {
             if uids.is_empty() {
                 return Ok(Done::plain("Moved the messages of the inbox"));
             }
-            self.change(Transaction::Copy { from: inbox, uids, to, remove_source: true }).await?;
+            self.change(Transaction::Copy { from: inbox, uids, to, remove_source: true, quota: QuotaRule::Promised })
+                .await?;
         }
     }
 

@@ -16,6 +16,9 @@ const _: () = assert!(PAGE_OCTETS == 4096);
 /// Fewer frames than this make no sense: a path through the tree and its neighbours.
 pub const FRAMES_MIN: usize = 8;
 
+/// Frames beyond the allowed ones while no page can be written: 256 KiB, so that a full card can be read and deleted from.
+const FRAMES_SPARE: usize = 64;
+
 #[derive(Debug)]
 struct Frame {
     /// Zero: empty. The header slots are never cached, so no page has this number.
@@ -39,6 +42,8 @@ pub struct Cache {
     written: u64,
     /// The first page that was not what it should be.
     damage: Option<Error>,
+    /// There is no checkpoint any more because of it.
+    wiped: bool,
 }
 
 /// Counters of a cache.
@@ -73,6 +78,7 @@ impl Cache {
             misses: 0,
             written: 0,
             damage: None,
+            wiped: false,
         }
     }
 
@@ -80,6 +86,21 @@ impl Cache {
     #[must_use]
     pub fn damage(&self) -> Option<&Error> {
         self.damage.as_ref()
+    }
+
+    /// Takes the last checkpoint back, durably: whoever opens the file next finds none.
+    ///
+    /// # Errors
+    /// If the medium fails.
+    pub fn wipe(&self) -> Result<(), Error> {
+        self.file.write_at(0, &[0; 2 * PAGE_OCTETS])?;
+        self.file.sync_data()
+    }
+
+    /// Was the last checkpoint taken back because of damage?
+    #[must_use]
+    pub fn is_wiped(&self) -> bool {
+        self.wiped
     }
 
     /// The file, for what is not a page of the tree.
@@ -108,6 +129,7 @@ impl Cache {
         self.hand = 0;
         self.dirty = 0;
         self.damage = None;
+        self.wiped = false;
     }
 
     /// Changes the number of frames. `generation` is what pages that must be written for it belong to.
@@ -224,6 +246,12 @@ impl Cache {
         if let Err(error) = read.and_then(|()| frame.page.check(number, generation)) {
             if matches!(error, Error::Damaged(_)) && self.damage.is_none() {
                 self.damage = Some(error.clone());
+                log::error!("store: the index will be made anew at the next start: {error}");
+                // At once: who knows how this run ends. If it fails, the next try for a checkpoint does it again.
+                match self.wipe() {
+                    Ok(()) => self.wiped = true,
+                    Err(error) => log::error!("store: {error}"),
+                }
             }
             return Err(error);
         }
@@ -238,6 +266,8 @@ impl Cache {
             self.frames.push(Frame { number: 0, page: Page::blank(), dirty: false, used: false });
             return Ok(self.frames.len() - 1);
         }
+        // Frames that cannot be written now.
+        let mut kept = 0;
         loop {
             let index = self.hand;
             self.hand = if index + 1 < self.frames.len() { index + 1 } else { 0 };
@@ -247,7 +277,18 @@ impl Cache {
                 continue;
             }
             let number = frame.number;
-            self.clean(index, generation)?;
+            match self.clean(index, generation) {
+                // The card is full: another page may be in the file already.
+                Err(Error::Full) if kept < self.frames.len() => {
+                    kept += 1;
+                    continue;
+                }
+                Err(Error::Full) if self.frames.len() < self.frames_max.saturating_add(FRAMES_SPARE) => {
+                    self.frames.push(Frame { number: 0, page: Page::blank(), dirty: false, used: false });
+                    return Ok(self.frames.len() - 1);
+                }
+                cleaned => cleaned?,
+            }
             self.map.remove(&number);
             if let Some(frame) = self.frames.get_mut(index) {
                 frame.number = 0;

@@ -71,6 +71,9 @@ impl Table {
     }
 }
 
+/// Tables that every start reads, from the first to the last: mailboxes, names and subscriptions; the directory.
+pub const NEEDED: [(u8, u8); 2] = [(1, 3), (12, 12)];
+
 /// Mailboxes.
 #[must_use]
 pub fn mailbox(id: MailboxId) -> [u8; 5] {

@@ -4,6 +4,11 @@
 //! since a modseq, what is gone, blobs, usage, the directory. All of it is derived from the log: it is durable only at
 //! checkpoints and may be thrown away and made again at any time. What bounds its memory: the page cache, two bits a
 //! page of the file, and nothing else, whatever the size of mailboxes. The log's bytes are left to the store.
+//!
+//! A page that has rotted is met when it is read. The checkpoint is taken back at that moment, so that the next start,
+//! however this run ends, makes the index anew from the log; until then what is on that page cannot be asked. Nothing is
+//! made anew while the store runs: for minutes nobody could ask anything. What every start needs is read while the store
+//! is opened, and damage there makes the index anew at once.
 
 mod account;
 mod apply;
@@ -37,8 +42,13 @@ use super::event::Event;
 use super::medium::MediumFile;
 use super::{Error, Extent, LogPosition};
 use crate::mail::UidValidity;
+use core::ops::ControlFlow;
 use pager::{Found, Pager};
 use tree::Tree;
+
+/// Pages that are kept free for the next group of transactions: 1 MiB. A change copies each page that it touches once
+/// between checkpoints; what a group needs beyond these stays in the cache as long as the card is full.
+const RESERVED_PAGES: u32 = 256;
 
 /// How much of the log a checkpoint holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +190,16 @@ impl Index {
         Ok(())
     }
 
+    /// Takes room for what one group of transactions changes, as far as it can be known. Call it before there is
+    /// anything in the log that must be taken in.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is none; or if the medium fails.
+    pub fn reserve(&mut self) -> Result<(), Error> {
+        self.check()?;
+        self.tree.pager.reserve(RESERVED_PAGES)
+    }
+
     /// Takes an event in, which stands at `at` in the log. Events that the last checkpoint covers are passed over, and
     /// one that was taken in before changes nothing. Where one transaction adds messages and removes others with the
     /// same body (MOVE), it must add first, or the body is forgotten between.
@@ -197,10 +217,31 @@ impl Index {
             return Ok(());
         }
         let taken = self.take_in(event, at);
-        if let Err(error) = &taken {
-            self.broken = Some(error.clone());
+        match &taken {
+            // The pages are whole, only the event is not: it can be read on, and the next start takes it from the log.
+            Err(Error::Full) => self.sealed = true,
+            Err(error) => self.broken = Some(error.clone()),
+            Ok(()) => {}
         }
         taken
+    }
+
+    /// Reads what every start needs: the root, the whole directory, and what there is of mailboxes and their names.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if a page that was met since the opening is: the index should be reset. Or if the medium fails.
+    pub fn verify(&mut self) -> Result<(), Error> {
+        self.check()?;
+        for (from, last) in keys::NEEDED {
+            self.tree.ascend(&[from], |key, _| {
+                if key.first().is_some_and(|table| *table <= last) {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
+        }
+        self.tree.pager.damage().cloned().map_or(Ok(()), Err)
     }
 
     /// Makes all that was applied durable, as what covers the log up to `covered`. If a damaged page was met, no
@@ -216,7 +257,7 @@ impl Index {
             return Err(Error::ReadOnly);
         }
         if let Some(damage) = self.tree.pager.damage() {
-            if !self.wiped {
+            if !self.wiped && !self.tree.pager.is_wiped() {
                 log::error!("store: the index will be made anew at the next start: {damage}");
                 self.tree.pager.wipe()?;
                 self.wiped = true;

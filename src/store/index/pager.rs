@@ -139,9 +139,13 @@ impl Pager {
     /// # Errors
     /// If the medium fails.
     pub fn wipe(&self) -> Result<(), Error> {
-        let file = self.cache.file();
-        file.write_at(0, &[0; 2 * PAGE_OCTETS])?;
-        file.sync_data()
+        self.cache.wipe()
+    }
+
+    /// Was that done when a damaged page was met?
+    #[must_use]
+    pub fn is_wiped(&self) -> bool {
+        self.cache.is_wiped()
     }
 
     /// The first damaged page that was met.
@@ -274,18 +278,45 @@ impl Pager {
         &self.bitmaps
     }
 
+    /// Takes room on the medium ahead, so that so many pages are free.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no such room; nothing has changed then but the wish for it.
+    pub fn reserve(&mut self, pages: u32) -> Result<(), Error> {
+        let octets = self.space.octets();
+        self.space.reserve(pages)?;
+        self.grow()?;
+        if self.space.octets() != octets {
+            self.share_cache()?;
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self) -> Result<(), Error> {
+        if self.space.pages() > self.file_pages {
+            self.cache.file().set_octets(place(self.space.pages()))?;
+            self.file_pages = self.space.pages();
+        }
+        Ok(())
+    }
+
     fn allocate(&mut self) -> Result<u32, Error> {
         let octets = self.space.octets();
         let number = self.space.allocate()?;
-        if self.space.pages() > self.file_pages {
-            if let Err(error) = self.cache.file().set_octets(place(self.space.pages())) {
+        match self.grow() {
+            // What is taken in is in the log already and must not fail for want of room: the page stays in the cache,
+            // which keeps what cannot be written, and the checkpoint waits until there is room.
+            Ok(()) | Err(Error::Full) => {}
+            Err(error) => {
                 self.space.free(number);
                 return Err(error);
             }
-            self.file_pages = self.space.pages();
         }
         if self.space.octets() != octets {
-            self.share_cache()?;
+            match self.share_cache() {
+                Ok(()) | Err(Error::Full) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(number)
     }

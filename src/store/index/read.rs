@@ -75,6 +75,27 @@ impl Index {
         })
     }
 
+    /// Has an owner subscribed this name?
+    ///
+    /// # Errors
+    /// See [`Index::mailbox_by_id`].
+    pub fn is_subscribed(&mut self, owner: Owner, name: &str) -> Result<bool, Error> {
+        self.check()?;
+        self.tree.contains(&keys::subscribed(owner, name))
+    }
+
+    /// How many names an owner has subscribed.
+    ///
+    /// # Errors
+    /// See [`Index::mailbox_by_id`].
+    pub fn subscription_count(&mut self, owner: Owner) -> Result<u64, Error> {
+        self.check()?;
+        let from = keys::subscribed(owner, "");
+        // No name in UTF-8 has this octet.
+        let to = [from.as_slice(), &[0xff]].concat();
+        self.tree.count(&from, &to)
+    }
+
     /// One message.
     ///
     /// # Errors

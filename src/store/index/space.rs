@@ -102,6 +102,26 @@ impl Space {
         bit(&self.now, page)
     }
 
+    /// Lengthens the file on paper until so many pages are free.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if the index would have more than [`INDEX_PAGES_MAX`] pages.
+    pub fn reserve(&mut self, wanted: u32) -> Result<(), Error> {
+        loop {
+            let mut free = 0_u32;
+            for (now, durable) in self.now.iter().zip(&self.durable).skip(self.first_free) {
+                free = free.saturating_add((now | durable).count_zeros());
+                if free >= wanted {
+                    return Ok(());
+                }
+            }
+            if self.pages >= INDEX_PAGES_MAX {
+                return Err(Error::Full);
+            }
+            self.set_pages(self.pages + GROWTH);
+        }
+    }
+
     /// Gives a free page away; the file must have [`Space::pages`] pages then.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use super::testing::{SimFile, check_tree};
 use super::{Covered, Index, Opened};
 use crate::mail::{Flags, InternalDate, Keyword, ModSeq, SystemFlag, Uid, UidValidity};
 use crate::store::event::Event;
+use crate::store::medium::{Medium, SimulatedMedium};
 use crate::store::{BlobId, Error, Extent, LogPosition, MailboxId, Owner};
 use core::num::NonZeroU32;
 use proptest::prelude::*;
@@ -460,8 +461,51 @@ fn an_index_with_a_damaged_page_is_not_kept() {
     }
     asked = asked.and(index.messages_in(MailboxId(1), &vec![1..=u32::MAX], usize::MAX));
     assert!(matches!(asked, Err(Error::Damaged(_))) && index.figures().damaged, "{asked:?}");
+    // The power is cut: nobody has come to make a checkpoint.
+    assert_eq!(Index::open(Box::new(file.cut(|| false)), TINY).unwrap().1, Opened::Fresh);
     index.checkpoint(covered).unwrap();
     assert_eq!(Index::open(Box::new(file), TINY).unwrap().1, Opened::Fresh);
+}
+
+/// What is in the log is taken in, and can be read, whatever the card has room for.
+#[test]
+fn on_a_full_card_the_index_stays_in_memory() {
+    let put = |number: u32| Event::Directory { key: number.to_be_bytes().to_vec(), value: Some(vec![7; 1000]) };
+    for (cache_octets, all) in [(4 << 20, true), (80 * FRAME_OCTETS, false)] {
+        let medium = SimulatedMedium::new();
+        let (mut index, _) = Index::open(medium.create("index").unwrap(), cache_octets).unwrap();
+        index.reserve().unwrap();
+        medium.set_capacity(0);
+        let mut last = 0;
+        let failed = (1..=3_000).find_map(|number| {
+            let taken = index.apply(&put(number), LogPosition { segment: 1, offset: number * 64 });
+            last = number - u32::from(taken.is_err());
+            taken.err()
+        });
+        assert_eq!(failed, (!all).then_some(Error::Full));
+        assert!(last > 700, "{last}");
+        assert_eq!(index.reserve(), Err(Error::Full));
+        let position = LogPosition { segment: 2, offset: 0 };
+        let covered = Covered { position, sequence: 1, chain: 1 };
+        let made = index.checkpoint(covered);
+        if all {
+            assert_eq!(made, Err(Error::Full));
+        } else {
+            assert_eq!(made, Err(Error::ReadOnly));
+            assert_eq!(index.apply(&put(1), position), Err(Error::ReadOnly));
+        }
+        for number in 1..=last {
+            assert!(index.directory(&number.to_be_bytes()).unwrap().is_some(), "{number}");
+        }
+        if all {
+            medium.set_capacity(1 << 30);
+            index.checkpoint(covered).unwrap();
+            let file = medium.open("index").unwrap().unwrap();
+            let (mut index, opened) = Index::open(file, TINY).unwrap();
+            assert_eq!(opened, Opened::Checkpoint(covered));
+            assert_eq!(index.directory_range(&[], None, 5_000).unwrap().len(), 3_000);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::super::event::Event;
 use super::super::format::{EXTENTS_MAX, RecordKind};
-use super::super::{BlobId, Delivery, Error, QuotaRule, Receipt};
+use super::super::{BlobId, Delivery, Error, Receipt};
 use super::{Planner, Refusal};
 use crate::limits::SUMMARY_OCTETS_MAX;
 
@@ -23,11 +23,7 @@ impl Planner<'_> {
         let mut delivered = Vec::with_capacity(delivery.targets.len());
         for target in &delivery.targets {
             let mut row = self.mailbox(target.mailbox)?;
-            let used = self.usage(row.owner)?.saturating_add(octets.into());
-            match target.quota {
-                QuotaRule::Octets(quota) if used > i128::from(quota) => return Err(Error::OverQuota.into()),
-                QuotaRule::Octets(_) | QuotaRule::Promised => {}
-            }
+            self.check_quota(row.owner, target.quota, octets.into())?;
             let flags = self.flags(&mut row, &target.flags)?;
             let uid = Self::take_uid(&mut row)?;
             row.highest_modseq = row.highest_modseq.next();

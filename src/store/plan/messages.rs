@@ -1,10 +1,10 @@
 //! Changes of messages that are there: flags, expunge, copy and move.
 
 use super::super::event::Event;
-use super::super::{MailboxId, MessageRow, Receipt, UidRanges};
+use super::super::{MailboxId, MessageRow, QuotaRule, Receipt, UidRanges};
 use super::{Planner, Refusal, known_position, system_only};
 use crate::limits::{COPY_MESSAGES_MAX, STORE_MESSAGES_MAX};
-use crate::mail::{FlagChange, FlagSelection, Flags, ModSeq, Uid};
+use crate::mail::{FlagChange, FlagSelection, Flags, ModSeq, SystemFlag, Uid};
 
 /// Messages that are looked up at a time.
 const PAGE_MESSAGES: usize = 256;
@@ -20,6 +20,7 @@ impl Planner<'_> {
         unchanged_since: Option<ModSeq>,
     ) -> Result<Receipt, Refusal> {
         let mut row = self.settled_mailbox(mailbox)?;
+        let keywords = row.keywords.len();
         let mut modified = Vec::new();
         let mut messages = self.index.messages_in(mailbox, uids, STORE_MESSAGES_MAX)?;
         messages.retain(|message| {
@@ -54,6 +55,12 @@ impl Planner<'_> {
             .collect();
         if changed.is_empty() {
             return Ok(Receipt::Stored { modseq: None, modified });
+        }
+        if row.keywords.len() > keywords {
+            self.need_room()?;
+        }
+        if change != FlagChange::Add || !selection.system.has(SystemFlag::Deleted) {
+            self.need_little_room()?;
         }
         row.highest_modseq = row.highest_modseq.next();
         let modseq = row.highest_modseq;
@@ -101,6 +108,7 @@ impl Planner<'_> {
         uids: &UidRanges,
         to: MailboxId,
         remove_source: bool,
+        quota: QuotaRule,
     ) -> Result<Receipt, Refusal> {
         let source = self.settled_mailbox(from)?;
         let mut target = self.mailbox(to)?;
@@ -137,7 +145,12 @@ impl Planner<'_> {
         if pairs.is_empty() {
             return Ok(Receipt::Copied { uid_validity, uids: pairs });
         }
-        self.need_room()?;
+        if remove_source && source.owner == target.owner {
+            self.need_little_room()?;
+        } else {
+            self.check_quota(target.owner, quota, octets)?;
+            self.need_room()?;
+        }
         target.highest_modseq = modseq;
         self.draft.add_usage(target.owner, octets);
         self.draft.set_mailbox(target);

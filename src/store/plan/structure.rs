@@ -5,6 +5,7 @@ use super::super::{Error, MailboxId, MailboxSpec, Owner, Receipt};
 use super::{Planner, Refusal};
 use crate::limits::{
     DIRECTORY_KEY_OCTETS_MAX, DIRECTORY_VALUE_OCTETS_MAX, MAILBOX_NAME_OCTETS_MAX, MAILBOXES_PER_ACCOUNT_MAX,
+    SUBSCRIPTIONS_PER_ACCOUNT_MAX,
 };
 use crate::mail::UidValidity;
 use core::num::NonZeroU32;
@@ -43,6 +44,7 @@ impl Planner<'_> {
             special_use: spec.special_use,
         })?;
         if spec.subscribed {
+            self.may_subscribe(spec.owner, &spec.name)?;
             self.batch.event(&Event::Subscribed { owner: spec.owner, name: spec.name.clone(), subscribed: true })?;
         }
         Ok(Receipt::Created(id))
@@ -105,6 +107,7 @@ impl Planner<'_> {
         if !found {
             return Err(Error::NoSuchMailbox.into());
         }
+        self.need_little_room()?;
         self.batch.event(&Event::MailboxRenamed { owner, from: from.to_owned(), to: to.to_owned() })?;
         Ok(Receipt::Done)
     }
@@ -121,11 +124,30 @@ impl Planner<'_> {
     /// RFC 9051 6.3.7 and 6.3.8.
     pub(super) fn subscribe(&mut self, owner: Owner, subscription: &str, subscribed: bool) -> Result<Receipt, Refusal> {
         name(subscription)?;
+        if subscribed {
+            self.may_subscribe(owner, subscription)?;
+            self.need_room()?;
+        }
         self.batch.event(&Event::Subscribed { owner, name: subscription.to_owned(), subscribed })?;
         Ok(Receipt::Done)
     }
 
+    fn may_subscribe(&mut self, owner: Owner, name: &str) -> Result<(), Refusal> {
+        if self.index.is_subscribed(owner, name)? {
+            return Ok(());
+        }
+        let durable = usize::try_from(self.index.subscription_count(owner)?).unwrap_or(usize::MAX);
+        if durable.saturating_add(self.overlay.subscribed(owner)) >= SUBSCRIPTIONS_PER_ACCOUNT_MAX {
+            return Err(Error::OverLimit("subscriptions of an account").into());
+        }
+        self.draft.add_subscribed(owner);
+        Ok(())
+    }
+
     pub(super) fn directory(&mut self, entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Receipt, Refusal> {
+        if entries.iter().any(|(_, value)| value.is_some()) {
+            self.need_room()?;
+        }
         for (key, value) in entries {
             if key.len() > DIRECTORY_KEY_OCTETS_MAX {
                 return Err(Error::OverLimit("a directory key").into());

@@ -190,3 +190,70 @@ fn a_damaged_segment_header_costs_nothing() {
         }
     }
 }
+
+/// Whatever page of the index rots: what the start reads of it is made anew at the start.
+#[test]
+fn a_rotten_page_of_the_index_does_not_stop_the_start() {
+    let (medium, _) = filled(8);
+    let mut driver = Driver::open(&medium, 1_000, 8).unwrap();
+    for number in 0..60_u8 {
+        driver.commit(Op::Directory(vec![(vec![1, number], Some(vec![number; 1_000]))])).unwrap();
+    }
+    driver.writer.checkpoint().unwrap();
+    let model = driver.read();
+    drop(driver);
+    let octets = medium.octets_of("index").unwrap();
+    let mut rebuilt = 0;
+    for page in 2..octets.len() / 4096 {
+        if octets[page * 4096..][..4096].iter().all(|octet| *octet == 0) {
+            continue;
+        }
+        let mut octets = octets.clone();
+        octets[page * 4096 + 70] ^= 1;
+        let hurt = medium.reboot(crate::store::medium::Fate::Kept, 0);
+        hurt.put("index", &octets);
+        let driver = Driver::open(&hurt, 2_000, 9).unwrap();
+        assert_eq!(driver.store.directory_range(&[1], None, 100).unwrap().len(), 60, "page {page}");
+        for owner in OWNERS {
+            driver.store.mailboxes(owner, None, 1_000).unwrap();
+        }
+        if driver.report.rebuilt.is_some() {
+            rebuilt += 1;
+            assert_eq!(driver.read(), model, "page {page}");
+        }
+    }
+    assert!(rebuilt > 10, "{rebuilt}");
+}
+
+/// Of a MOVE only its expunge is left: the message stays where it was.
+#[test]
+fn half_a_move_takes_no_body_away() {
+    let medium = SimulatedMedium::new();
+    let mut driver = Driver::open(&medium, 1, 1).unwrap();
+    for name in ["INBOX", "Other"] {
+        let name = name.to_owned();
+        driver.commit(Op::Create { owner: OWNERS[0], name, special_use: None, subscribed: false }).unwrap();
+    }
+    let target = (MailboxId(1), Default::default(), None);
+    let deliver = Op::Deliver { targets: vec![target], body: Arc::new(vec![5; 1_000]), summary: vec![1] };
+    driver.commit(deliver.clone()).unwrap();
+    let (from, to) = (MailboxId(1), MailboxId(2));
+    driver.commit(Op::Copy { from, uids: vec![1..=1], to, remove: true }).unwrap();
+    driver.commit(deliver).unwrap();
+    drop(driver);
+    // Batch number 4: a header of 64 octets, a record header of 12, and the message that was added.
+    let mut octets = medium.octets_of("segment-00000000").unwrap();
+    octets[4 * BLOCK_OCTETS + 64 + 12 + 2] ^= 0x40;
+    medium.put("segment-00000000", &octets);
+    medium.put("index", &[]);
+    let driver = Driver::open(&medium, 2, 2).unwrap();
+    assert_eq!(driver.report.damage_count, 2, "{:?}", driver.report);
+    let mut view = driver.store.open_view(from).unwrap();
+    let messages = driver.store.messages_by_uid(&mut view, 1..=u32::MAX, 10).unwrap();
+    assert_eq!(messages.len(), 2);
+    for (_, message) in messages {
+        let mut octets = [0; 2_000];
+        assert_eq!(driver.store.open_blob(message.blob).unwrap().read_at(0, &mut octets), Ok(1_000));
+    }
+    assert_eq!(driver.store.mailbox_by_id(to).unwrap().unwrap().messages, 0);
+}

@@ -106,7 +106,9 @@ impl Driver {
                 Transaction::StoreFlags { mailbox, uids, change, flags, unchanged_since: since }
             }
             Op::Expunge { mailbox, uids, only_deleted } => Transaction::Expunge { mailbox, uids, only_deleted },
-            Op::Copy { from, uids, to, remove } => Transaction::Copy { from, uids, to, remove_source: remove },
+            Op::Copy { from, uids, to, remove } => {
+                Transaction::Copy { from, uids, to, remove_source: remove, quota: QuotaRule::Promised }
+            }
             Op::Create { owner, name, special_use, subscribed } => {
                 Transaction::CreateMailbox(MailboxSpec { owner, name, special_use, subscribed })
             }
