@@ -659,7 +659,7 @@ mod tests {
             if progress == Progress::Finished {
                 return sent;
             }
-            if room % 2 == 0 {
+            if room.is_multiple_of(2) {
                 // As when a client does not read: the message is opened again.
                 production.park();
             }
