@@ -163,8 +163,10 @@ impl Cache {
     /// As [`Cache::read`].
     pub fn write(&mut self, number: u32, generation: u32) -> Result<&mut Page, Error> {
         let frame = self.frame_of(number, generation)?;
+        let may_change = self.may_change();
         let frame = self.frames.get_mut(frame).ok_or_else(lost)?;
         if !frame.dirty {
+            may_change?;
             frame.dirty = true;
             self.dirty += 1;
         }
@@ -177,6 +179,7 @@ impl Cache {
     /// If the medium fails to take the page that must make room.
     pub fn create(&mut self, number: u32, kind: Kind, generation: u32) -> Result<&mut Page, Error> {
         self.discard(number);
+        self.may_change()?;
         let index = self.vacate(generation)?;
         let frame = self.frames.get_mut(index).ok_or_else(lost)?;
         frame.page.clear(kind, number);
@@ -193,6 +196,7 @@ impl Cache {
     pub fn rename(&mut self, from: u32, to: u32, generation: u32) -> Result<(), Error> {
         self.discard(to);
         let index = self.frame_of(from, generation)?;
+        self.may_change()?;
         let frame = self.frames.get_mut(index).ok_or_else(lost)?;
         self.map.remove(&from);
         self.map.insert(to, index);
@@ -258,6 +262,12 @@ impl Cache {
         (frame.number, frame.used) = (number, true);
         self.map.insert(number, index);
         Ok(index)
+    }
+
+    /// May one more page be changed? While none can be written, some frames are left to read with.
+    fn may_change(&self) -> Result<(), Error> {
+        let most = self.frames_max.saturating_add(FRAMES_SPARE - FRAMES_MIN);
+        if self.dirty < most { Ok(()) } else { Err(Error::Full) }
     }
 
     /// Makes an empty frame.
