@@ -235,6 +235,8 @@ pub const IMAP_LOGIN_FAILURES_MAX: u32 = 5;
 pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// A command that has begun must be whole by then; the message of an APPEND has time of its own.
 pub const IMAP_COMMAND_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The same for the rest of a command that has outgrown the connection's own room and holds a working buffer.
+pub const IMAP_LONG_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 /// The next octets of an APPEND's message must come by then.
 pub const IMAP_APPEND_TIMEOUT: Duration = Duration::from_secs(2 * 60);
 /// Index rows read at once when they alone are told: what is kept while a client does not read is small.

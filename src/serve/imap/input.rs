@@ -7,8 +7,8 @@
 
 use super::Session;
 use crate::limits::{
-    IMAP_COMMAND_OCTETS_MAX, IMAP_COMMAND_TIMEOUT, IMAP_GATHER_OCTETS, IMAP_LOGIN_TIMEOUT,
-    IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX, IMAP_SKIP_OCTETS_MAX, INPUT_BUFFER_OCTETS,
+    IMAP_COMMAND_OCTETS_MAX, IMAP_COMMAND_TIMEOUT, IMAP_GATHER_OCTETS, IMAP_LEASE_TIMEOUT, IMAP_LOGIN_TIMEOUT,
+    IMAP_LONG_COMMAND_TIMEOUT, IMAP_SKIP_BEFORE_LOGIN_OCTETS_MAX, IMAP_SKIP_OCTETS_MAX, INPUT_BUFFER_OCTETS,
 };
 use crate::serve::ConnectionError;
 use crate::store::WorkingBuffer;
@@ -111,9 +111,15 @@ impl Session {
         }
         // The client has begun: from now on a slow one may not take for ever.
         let patience = if self.imap.user().is_some() { IMAP_COMMAND_TIMEOUT } else { IMAP_LOGIN_TIMEOUT };
-        let deadline = Instant::now() + patience;
+        let mut deadline = Instant::now() + patience;
         let mut gathered: Option<Gathered> = None;
+        let mut holds = false;
         loop {
+            if !holds && matches!(gathered, Some(Gathered::Many(..))) {
+                // Others wait for the working buffer.
+                holds = true;
+                deadline = deadline.min(Instant::now() + IMAP_LONG_COMMAND_TIMEOUT);
+            }
             let line = self.line_end(deadline).await?;
             let Some(end) = line else {
                 // The input buffer is full: the line goes on somewhere else.
@@ -209,7 +215,9 @@ impl Session {
                 gathered.get_or_insert_with(|| Gathered::Few(Vec::new()));
             }
             small => {
-                let mut many = Gathered::Many(self.services.buffers.lease().await, 0);
+                // Where no buffer comes free in time, the command is too long for now.
+                let lease = tokio::time::timeout(IMAP_LEASE_TIMEOUT, self.services.buffers.lease()).await;
+                let mut many = Gathered::Many(lease.map_err(|_| TooLong)?, 0);
                 if let Some(few) = small {
                     many.push(few.octets());
                 }
