@@ -86,11 +86,11 @@ pub const INDEX_CACHE_OCTETS: usize = 6 * MIB;
 pub const BATCH_OCTETS_MAX: usize = MIB;
 /// While fewer transactions have come than the last group had, the writer waits for more until none has come for so
 /// long; a client's next message takes a few round trips.
-pub const GROUP_GAP_TIMEOUT: Duration = Duration::from_micros(500);
+pub const GROUP_GAP_TIMEOUT: Duration = Duration::from_millis(2);
 /// With so many transactions in a group it looks for others as well,
 pub const GROUP_CROWD_MIN: usize = 4;
 /// for so long after each.
-pub const GROUP_PROBE_TIMEOUT: Duration = Duration::from_micros(150);
+pub const GROUP_PROBE_TIMEOUT: Duration = Duration::from_micros(300);
 /// And never longer than this: a cache flush of an SD card takes several milliseconds.
 pub const GROUP_TIMEOUT: Duration = Duration::from_millis(4);
 /// Requests that wait for the log's writer: one a connection at most, so nobody is refused for it.

@@ -1,7 +1,10 @@
 //! What is fuzzed: each target is a function of octets that must never panic, and states what must hold besides.
 
 mod imap;
+mod mime;
+mod pop3;
 mod smtp;
+mod store;
 
 /// Every target by its name.
 pub const ALL: &[(&str, fn(&[u8]))] = &[
@@ -19,6 +22,7 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("smtp_data", smtp::data),
     ("smtp_header", smtp::header),
     ("smtp_reply", smtp::reply),
+    ("store_batch", store::batch),
 ];
 
 /// An address that was read shows as a text that reads as the same address.
