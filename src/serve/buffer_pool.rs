@@ -50,6 +50,12 @@ impl BufferPool {
         WORKING_BUFFERS_MAX.saturating_sub(self.0.free.available_permits())
     }
 
+    /// Are so many out that whoever holds one has to hurry?
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.leased() > WORKING_BUFFERS_MAX / 4 * 3
+    }
+
     fn take(&self) -> WorkingBuffer {
         let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let octets = kept.unwrap_or_else(|| vec![0; WORKING_BUFFER_OCTETS].into());

@@ -4,9 +4,7 @@
 
 use super::Session;
 use super::reply::{Done, Ended};
-use crate::limits::{
-    IMAP_APPEND_TIMEOUT, IMAP_HELD_REPLY_TIMEOUT, SMTP_SCARCE_CHECK, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX,
-};
+use crate::limits::{IMAP_APPEND_TIMEOUT, IMAP_HELD_REPLY_TIMEOUT, SMTP_SCARCE_CHECK, WORKING_BUFFER_OCTETS};
 use crate::mail::InternalDate;
 use crate::mime::Scanner;
 use crate::serve::ConnectionError;
@@ -92,7 +90,7 @@ impl Session {
         while left > 0 {
             if self.connection.buffered().is_empty() {
                 // A buffer is not lent to a client that sends an octet now and then.
-                let scarce = spool.is_some() && self.services.buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
+                let scarce = spool.is_some() && self.services.buffers.is_scarce();
                 let pace = Pace { elapsed: started.elapsed(), silent: heard.elapsed(), scarce, stranger: false };
                 let patience = pace.for_data(literal.octets.saturating_sub(left)).ok_or(ConnectionError::TimedOut)?;
                 match self.connection.fill(patience.min(SMTP_SCARCE_CHECK)).await {

@@ -5,9 +5,7 @@
 //! when the client goes away before its end.
 
 use super::{Session, journal};
-use crate::limits::{
-    RECEIVED_FIELDS_MAX, SMTP_PERMIT_TIMEOUT, SMTP_REPLY_TIMEOUT, SMTP_SCARCE_CHECK, WORKING_BUFFERS_MAX,
-};
+use crate::limits::{RECEIVED_FIELDS_MAX, SMTP_PERMIT_TIMEOUT, SMTP_REPLY_TIMEOUT, SMTP_SCARCE_CHECK};
 use crate::mail::{FlagSelection, InternalDate};
 use crate::mime::Scanner;
 use crate::serve::{AsyncStore, BufferPool, Connection, ConnectionError, Permit};
@@ -63,7 +61,7 @@ impl Intake {
     /// How long to wait for more of it before looking again, when nothing has come since `silence`.
     pub(super) fn patience(&self, buffers: &BufferPool, silence: Instant) -> Result<Duration, ConnectionError> {
         // A refused message holds no buffer that anyone could need.
-        let scarce = self.kept.is_some() && buffers.leased() > WORKING_BUFFERS_MAX / 4 * 3;
+        let scarce = self.kept.is_some() && buffers.is_scarce();
         let pace = Pace { elapsed: self.started.elapsed(), silent: silence.elapsed(), scarce, stranger: self.stranger };
         pace.for_data(self.octets).map(|left| left.min(SMTP_SCARCE_CHECK)).ok_or(ConnectionError::TimedOut)
     }
