@@ -3,8 +3,12 @@
 use crate::firmware::{self, Architecture};
 use crate::step::{Failure, cargo, root, run};
 use crate::{debian, tools};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
+
+/// The tests together keep less than this at one time.
+const TEST_OCTETS: u64 = 6 << 30;
 
 struct Step {
     name: &'static str,
@@ -70,7 +74,19 @@ fn deny() -> Result<(), Failure> {
 }
 
 fn test() -> Result<(), Failure> {
-    run(cargo("test").args(["--workspace"]))
+    let folder = test_folder();
+    println!("what the tests keep goes to {}", folder.display());
+    run(cargo("test").args(["--workspace", "--no-fail-fast"]).env("TMPDIR", folder))
+}
+
+/// Where tests keep their stores: in memory where there is plenty, so that neither a nearly full disk nor its wear
+/// decides about a test. Killed processes lose nothing there either; power cuts are simulated by the tests themselves.
+fn test_folder() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let room = nix::sys::statvfs::statvfs(memory)
+        .map_or(0, |stat| stat.blocks_available().saturating_mul(stat.fragment_size()));
+    let chosen_by_hand = std::env::var_os("TMPDIR").is_some();
+    if room >= TEST_OCTETS && !chosen_by_hand { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 fn fuzz() -> Result<(), Failure> {
