@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod command;
+pub mod init;
 pub mod limits;
 pub mod mail;
 pub mod mime;
@@ -21,4 +22,5 @@ pub mod serve;
 pub mod session;
 pub mod status;
 pub mod store;
+pub mod update;
 pub mod wire;

@@ -3,6 +3,8 @@
 //!
 //! Everything is read from files below a root folder, which tests replace; nothing here keeps state.
 
+pub mod card;
+
 use std::path::Path;
 
 /// What kind of machine this is.

@@ -65,7 +65,46 @@ pub enum Subcommands {
     Checkpoint,
     /// Show the version
     Version,
+    /// Install a signed update bundle on this appliance
+    #[command(after_help = UPDATE_EXAMPLES)]
+    Update {
+        /// The bundle
+        file: PathBuf,
+        /// The partition with the update slots
+        #[arg(long, value_name = "DEVICE", default_value = "/dev/mmcblk0p2")]
+        slots: PathBuf,
+        /// Where the boot partition is mounted
+        #[arg(long, value_name = "DIR", default_value = "/boot")]
+        boot: PathBuf,
+        /// The public key that bundles must be signed with (minisign)
+        #[arg(long, value_name = "FILE", default_value = "/etc/pillarbox/update.pub")]
+        key: PathBuf,
+    },
+    /// PID 1's network child
+    #[command(hide = true)]
+    Network {
+        /// What the boot partition says about the network
+        #[arg(long, value_name = "FILE")]
+        settings: PathBuf,
+    },
+    /// PID 1's set-up step: takes over what the boot partition's pillarbox.toml says
+    #[command(hide = true)]
+    SetUp {
+        /// Where the boot partition is mounted
+        #[arg(long, value_name = "DIR")]
+        boot: PathBuf,
+        /// Where the network's settings go
+        #[arg(long, value_name = "DIR")]
+        run: PathBuf,
+    },
 }
+
+const UPDATE_EXAMPLES: &str = "\
+The bundle goes to the slot that is not running. The next start tries it; if it does not deliver its test mail within
+three tries, the version that runs now comes back by itself.
+
+Example:
+  pillarbox update pillarbox-0.2.0.update";
 
 const SERVE_EXAMPLES: &str = "\
 The first start makes the data directory with a commented pillarbox.toml, a certificate authority, a certificate, and,

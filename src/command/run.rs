@@ -3,10 +3,12 @@
 use super::arguments::{Arguments, Subcommands};
 use super::target::{Place, Target, ask_running, unexpected};
 use crate::account::{AccountCommand, AliasCommand, Command, DomainCommand};
+use crate::init;
 use crate::limits::PASSWORD_OCTETS_MAX;
 use crate::serve::control::{Request, Response};
 use crate::serve::{Failure, ServeOptions, keep_files_private, serve};
 use crate::status::log_ring;
+use crate::update::{self, UpdateOptions};
 use clap::Parser;
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
@@ -54,6 +56,9 @@ fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure
         },
         Subcommands::Stop => done(ask_running(place.data, &Request::Stop)?),
         Subcommands::Checkpoint => done(ask_running(place.data, &Request::Checkpoint)?),
+        Subcommands::Update { file, slots, boot, key } => update::run(&UpdateOptions { file, slots, boot, key }),
+        Subcommands::Network { settings } => init::network::run(&settings),
+        Subcommands::SetUp { boot, run } => init::set_up::run(&boot, &data, &run),
         Subcommands::Version => print(&format!("pillarbox {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }

@@ -1,0 +1,4 @@
+//! PID 1 of the appliance: mounts, modules, children, watchdog, LED.
+
+pub mod network;
+pub mod set_up;
