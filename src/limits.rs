@@ -436,3 +436,50 @@ pub const CONFIG_OCTETS_MAX: u64 = 65_536;
 pub const LOG_LINE_OCTETS_MAX: usize = 600;
 /// The last log lines, kept in memory.
 pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
+
+// ---- the appliance: PID 1 ------------------------------------------------------------------------------------------
+
+/// The hardware watchdog resets the machine after so long without being fed. Never more than 15 s: the Raspberry Pi's takes
+/// the request modulo 16 s in most kernels.
+pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is fed: three times in its time-out.
+pub const WATCHDOG_FEED_INTERVAL: Duration = Duration::from_secs(4);
+/// PID 1 looks around at least so often.
+pub const SUPERVISOR_INTERVAL: Duration = Duration::from_secs(1);
+/// A child without a heartbeat for so long is killed; it beats every 5 to 10 s.
+pub const CHILD_BEAT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Until its first heartbeat, as it may have a whole log to read.
+pub const CHILD_START_TIMEOUT: Duration = Duration::from_secs(180);
+/// A child that ran for so long has proved that it can: its next start comes soon.
+pub const CHILD_PROVED: Duration = Duration::from_secs(60);
+/// The wait before a child's next start: at first, and at most. Doubled each time in between.
+pub const CHILD_DELAY_MIN: Duration = Duration::from_millis(250);
+/// The longest of these waits.
+pub const CHILD_DELAY_MAX: Duration = Duration::from_secs(60);
+/// So many kills for silence in a row, and the whole machine starts again.
+pub const SILENT_RESTARTS_MAX: u32 = 4;
+/// So many starts of the machine in a row that did not become healthy, and it stays up all the same.
+pub const UNHEALTHY_BOOTS_MAX: u32 = 3;
+/// A new version must have moved its test mail by then, or it has lost this try.
+pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(240);
+/// How long `serve` and then the network child may take to end.
+pub const CHILD_STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// The card must have shown up by then.
+pub const CARD_TIMEOUT: Duration = Duration::from_secs(20);
+/// e2fsck of a file system in order, and of a large one after a power cut.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// e2fsck when it repairs everything.
+pub const REPAIR_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+/// The set-up step: it hashes passwords and opens the store.
+pub const SET_UP_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The installation of an update.
+pub const UPDATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// After a message has moved, the LED shows it for so long.
+pub const MAIL_SHOWN: Duration = Duration::from_secs(2);
+/// How often the time is kept on the card.
+pub const CLOCK_KEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// One datagram of a child (sd_notify(3)).
+pub const NOTICE_OCTETS_MAX: usize = 2 * KIB;
+/// Memory of the cgroup that `serve` is in: its ceiling, and room for the cache of the files that it reads and writes, which
+/// the kernel counts as well and gives back when it is short.
+pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
