@@ -1,62 +1,7 @@
-//! The host tool of Pillarbox: cross-builds the firmware and runs everything that CI runs.
-//!
-//! `cargo image firmware` makes one static musl binary a target; `cargo ci` runs every check and test in order. What a
-//! machine lacks is installed from Debian when the tool runs as root, and named otherwise.
+//! The host tool of Pillarbox; what it does stands in the library beside it.
 
-mod ci;
-mod debian;
-mod firmware;
-mod step;
-mod tools;
-
-use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Cross-builds Pillarbox and runs its checks.
-#[derive(Parser)]
-#[command(name = "cargo image", bin_name = "cargo image", version)]
-struct Arguments {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Subcommand)]
-enum Verb {
-    /// Build the static binary that is the whole user space of the appliance, into target/firmware/ARCHITECTURE/
-    ///
-    /// Uses rustup's musl target where rustup can provide it, and otherwise builds the standard library from
-    /// Debian's rust-web-src. The linker is zig's, in a Python environment below target/tools.
-    #[command(after_help = "Examples:\n  cargo image firmware\n  cargo image firmware --architecture x86_64")]
-    Firmware {
-        /// For which processor; both when not given
-        #[arg(long, value_enum)]
-        architecture: Vec<firmware::Architecture>,
-        /// Build the standard library from Debian's rust-web-src even where rustup has the target
-        #[arg(long)]
-        from_source: bool,
-    },
-    /// Run what CI runs: format, lints, licences, tests, interop, fuzzing, firmware
-    #[command(after_help = "Examples:\n  cargo ci\n  cargo ci --list\n  cargo ci --only clippy --only test")]
-    Ci {
-        /// Only these steps
-        #[arg(long, value_name = "STEP")]
-        only: Vec<String>,
-        /// Name the steps and stop
-        #[arg(long)]
-        list: bool,
-    },
-}
-
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().verb {
-        Verb::Firmware { architecture, from_source } => firmware::build(&architecture, from_source),
-        Verb::Ci { only, list } => ci::steps(&only, list),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("\n{failure}");
-            ExitCode::FAILURE
-        }
-    }
+    image::command::run()
 }
