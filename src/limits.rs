@@ -436,3 +436,8 @@ pub const CONFIG_OCTETS_MAX: u64 = 65_536;
 pub const LOG_LINE_OCTETS_MAX: usize = 600;
 /// The last log lines, kept in memory.
 pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
+
+// ---- supervision --------------------------------------------------------------------------------------------------
+
+/// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
+pub const NOTIFY_OCTETS_MAX: usize = 4_096;
