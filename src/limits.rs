@@ -483,3 +483,8 @@ pub const NOTICE_OCTETS_MAX: usize = 2 * KIB;
 /// Memory of the cgroup that `serve` is in: its ceiling, and room for the cache of the files that it reads and writes, which
 /// the kernel counts as well and gives back when it is short.
 pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
+
+// ---- supervision --------------------------------------------------------------------------------------------------
+
+/// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
+pub const NOTIFY_OCTETS_MAX: usize = 4_096;

@@ -32,9 +32,8 @@ fn writable(path: &str) -> Option<File> {
 
 /// One line for people, with the seconds since the kernel started.
 pub fn say(text: &str) {
-    let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(0.0, |now| {
-        core::time::Duration::from(now).as_secs_f64()
-    });
+    let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
+        .map_or(0.0, |now| core::time::Duration::from(now).as_secs_f64());
     let line = format!("[{up:9.3}] pillarbox: {}\r\n", text.replace(|c: char| c.is_control(), " "));
     if let Ok(mut consoles) = CONSOLES.lock() {
         for console in consoles.iter_mut() {

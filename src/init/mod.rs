@@ -32,5 +32,4 @@ mod steps;
 mod supervisor;
 mod version;
 
-
 pub use boot::{is_pid_one, run};

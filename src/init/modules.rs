@@ -4,8 +4,8 @@
 //! no modprobe for the kernel to call, so everything that a board needs is named by its definition. A module that this
 //! kernel does not have is built in, or belongs to another kernel: it is skipped. The file's size bounds the memory.
 
-use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::errno::Errno;
+use nix::kmod::{ModuleInitFlags, finit_module};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn dependencies_come_before_those_who_need_them() {
-        let known = parse("kernel/fs/ext4/ext4.ko.xz: kernel/lib/crc16.ko.xz kernel/fs/jbd2/jbd2.ko.xz\nkernel/a/led-x.ko:\nbad\n");
+        let known = parse(
+            "kernel/fs/ext4/ext4.ko.xz: kernel/lib/crc16.ko.xz kernel/fs/jbd2/jbd2.ko.xz\nkernel/a/led-x.ko:\nbad\n",
+        );
         assert_eq!(known.len(), 2);
         assert_eq!(known["ext4"].1, ["kernel/fs/jbd2/jbd2.ko.xz", "kernel/lib/crc16.ko.xz"]);
         assert_eq!(known["led_x"], ("kernel/a/led-x.ko".to_owned(), Vec::new()));

@@ -32,10 +32,12 @@ pub fn kernel() -> Vec<String> {
         ("tmpfs", "/run", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=0755,size=64m")),
         ("cgroup2", "/sys/fs/cgroup", hardened, None),
     ] {
-        let mounted = std::fs::create_dir_all(place)
-            .and_then(|()| Ok(mount(Some(what), place, Some(what), flags, options)?));
+        let mounted =
+            std::fs::create_dir_all(place).and_then(|()| Ok(mount(Some(what), place, Some(what), flags, options)?));
         match mounted {
-            Err(error) if error.raw_os_error() != Some(Errno::EBUSY as i32) => failures.push(format!("{place}: {error}")),
+            Err(error) if error.raw_os_error() != Some(Errno::EBUSY as i32) => {
+                failures.push(format!("{place}: {error}"))
+            }
             Ok(()) | Err(_) => {}
         }
     }

@@ -196,8 +196,11 @@ impl Supervisor {
     fn wait(&self) {
         let notices = self.notices.iter().map(AsFd::as_fd);
         let signals = self.signals.iter().map(AsFd::as_fd);
-        let mut files: Vec<PollFd<'_>> =
-            notices.chain(signals).chain(self.buttons.files()).map(|file| PollFd::new(file, PollFlags::POLLIN)).collect();
+        let mut files: Vec<PollFd<'_>> = notices
+            .chain(signals)
+            .chain(self.buttons.files())
+            .map(|file| PollFd::new(file, PollFlags::POLLIN))
+            .collect();
         let timeout = PollTimeout::try_from(SUPERVISOR_INTERVAL).unwrap_or(PollTimeout::ZERO);
         if let Err(error) = poll(&mut files, timeout)
             && error != Errno::EINTR
