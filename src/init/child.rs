@@ -3,7 +3,9 @@
 //! Pure: it owns a state and some moments, and is told what happened and when. Starting, killing and reaping are left to
 //! the supervisor.
 
-use crate::limits::{CHILD_BEAT_TIMEOUT, CHILD_DELAY_MAX, CHILD_DELAY_MIN, CHILD_PROVED, CHILD_START_TIMEOUT};
+use crate::limits::{
+    CHILD_BEAT_TIMEOUT, CHILD_DELAY_MAX, CHILD_DELAY_MIN, CHILD_PROVED, CHILD_START_TIMEOUT, CHILD_STOP_TIMEOUT,
+};
 use core::time::Duration;
 use std::time::Instant;
 
@@ -21,7 +23,7 @@ pub struct Child {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Down { until: Option<Instant> },
-    Up { process: i32, since: Instant, beat: Option<Instant>, given_up: bool },
+    Up { process: i32, since: Instant, beat: Option<Instant>, given_up: Option<Instant> },
 }
 
 impl Child {
@@ -60,7 +62,7 @@ impl Child {
 
     /// It was started.
     pub fn started(&mut self, process: i32, now: Instant) {
-        self.state = State::Up { process, since: now, beat: None, given_up: false };
+        self.state = State::Up { process, since: now, beat: None, given_up: None };
     }
 
     /// It could not be started.
@@ -81,19 +83,26 @@ impl Child {
         let State::Up { since, beat, given_up, .. } = &mut self.state else { return false };
         // A start may have a long log to read.
         let (last, patience) = beat.map_or((*since, CHILD_START_TIMEOUT), |beat| (beat, CHILD_BEAT_TIMEOUT));
-        if *given_up || now.saturating_duration_since(last) < patience {
+        if given_up.is_some() || now.saturating_duration_since(last) < patience {
             return false;
         }
-        *given_up = true;
+        *given_up = Some(now);
         self.silent = self.silent.saturating_add(1);
         true
+    }
+
+    /// Was it killed, and is there all the same? Then it hangs in the kernel, mostly because the card does not answer.
+    #[must_use]
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        let State::Up { given_up: Some(killed), .. } = self.state else { return false };
+        now.saturating_duration_since(killed) >= CHILD_STOP_TIMEOUT
     }
 
     /// It ended. Gives how long PID 1 waits before it starts it again.
     pub fn ended(&mut self, now: Instant) -> Duration {
         if let State::Up { since, given_up, .. } = self.state
             // One that ran well, or was killed for its silence, is started again soon.
-            && (given_up || now.saturating_duration_since(since) >= CHILD_PROVED)
+            && (given_up.is_some() || now.saturating_duration_since(since) >= CHILD_PROVED)
         {
             self.delay = CHILD_DELAY_MIN;
         }
@@ -141,6 +150,8 @@ mod tests {
         assert!(child.give_up(now + CHILD_START_TIMEOUT));
         assert!(!child.give_up(now + CHILD_START_TIMEOUT));
         assert_eq!(child.silent(), 1);
+        let killed = now + CHILD_START_TIMEOUT;
+        assert!(!child.is_stuck(killed) && child.is_stuck(killed + CHILD_STOP_TIMEOUT));
         assert_eq!(child.ended(now), CHILD_DELAY_MIN);
         child.started(8, now);
         child.beats(now);

@@ -6,11 +6,24 @@
 //! | `pillarbox.card=/dev/vda` | the card is this device, whatever the board says |
 //! | `pillarbox.clock=SECONDS` | the clock starts there (seconds since 1970) |
 //! | `pillarbox.console=verbose` | what the children log goes to the console as well |
+//! | `pillarbox.drill=freeze-serve` | once mail is served, `serve` is stopped (SIGSTOP): it must be noticed |
+//! | `pillarbox.drill=freeze-init` | once mail is served, PID 1 itself freezes: the watchdog must reset the machine |
+//!
+//! A drill is for whoever wants to see that help comes; the appliance's own tests do.
 //!
 //! Every switch has a default, and one that cannot be read is as if it were not there: a typing mistake must not stop a
 //! machine without a keyboard.
 
 use std::path::Path;
+
+/// A fault that is made on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drill {
+    /// `serve` is stopped.
+    FreezeServe,
+    /// PID 1 freezes.
+    FreezeInit,
+}
 
 /// What it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +36,8 @@ pub struct CommandLine {
     pub clock: Option<i64>,
     /// Do children write to the console?
     pub verbose: bool,
+    /// What is to break.
+    pub drill: Option<Drill>,
 }
 
 impl CommandLine {
@@ -43,6 +58,11 @@ impl CommandLine {
             card: value("card").filter(|card| card.starts_with("/dev/")).map(str::to_owned),
             clock: value("clock").and_then(|clock| clock.parse().ok()),
             verbose: value("console") == Some("verbose"),
+            drill: match value("drill") {
+                Some("freeze-serve") => Some(Drill::FreezeServe),
+                Some("freeze-init") => Some(Drill::FreezeInit),
+                Some(_) | None => None,
+            },
         }
     }
 }
@@ -53,12 +73,15 @@ mod tests {
 
     #[test]
     fn switches_are_found_among_the_kernels_own() {
+        let nothing = CommandLine { watchdog: true, card: None, clock: None, verbose: false, drill: None };
+        assert_eq!(CommandLine::parse("quiet pillarbox.drill=fire pillarbox. pillarbox.card"), nothing);
         let line = "console=ttyAMA0 quiet pillarbox.card=/dev/vdb pillarbox.card=/dev/vda pillarbox.clock=86400";
-        let expected =
-            CommandLine { watchdog: true, card: Some("/dev/vda".to_owned()), clock: Some(86_400), verbose: false };
-        assert_eq!(CommandLine::parse(line), expected);
+        let card = Some("/dev/vda".to_owned());
+        assert_eq!(CommandLine::parse(line), CommandLine { card, clock: Some(86_400), ..nothing.clone() });
         let line = "pillarbox.watchdog=off pillarbox.console=verbose pillarbox.card=vda pillarbox.clock=now";
-        let expected = CommandLine { watchdog: false, card: None, clock: None, verbose: true };
+        let line = format!("{line} pillarbox.drill=freeze-init");
+        let line = line.as_str();
+        let expected = CommandLine { watchdog: false, verbose: true, drill: Some(Drill::FreezeInit), ..nothing };
         assert_eq!(CommandLine::parse(line), expected);
     }
 }

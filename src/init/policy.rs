@@ -23,6 +23,8 @@ pub struct Situation {
     pub mail_moving: bool,
     /// How often in a row `serve` was killed for its silence.
     pub silent_restarts: u32,
+    /// `serve` was killed and does not end: it hangs in the kernel.
+    pub is_stuck: bool,
     /// How many starts of the machine in a row have not become healthy, this one included.
     pub unhealthy_boots: u32,
 }
@@ -53,7 +55,8 @@ pub fn led(now: &Situation) -> State {
 /// failing card, or one that has had its new starts already, is not helped by more of them, and a person may still read mail.
 #[must_use]
 pub fn feeds_watchdog(now: &Situation) -> bool {
-    now.silent_restarts < SILENT_RESTARTS_MAX || now.card_failing || now.unhealthy_boots >= UNHEALTHY_BOOTS_MAX
+    let is_hopeless = now.is_stuck || now.silent_restarts >= SILENT_RESTARTS_MAX;
+    !is_hopeless || now.card_failing || now.unhealthy_boots >= UNHEALTHY_BOOTS_MAX
 }
 
 #[cfg(test)]
@@ -68,6 +71,7 @@ mod tests {
         network: true,
         mail_moving: false,
         silent_restarts: 0,
+        is_stuck: false,
         unhealthy_boots: 0,
     };
 
@@ -96,6 +100,7 @@ mod tests {
         assert!(feeds_watchdog(&FINE));
         assert!(!feeds_watchdog(&silent));
         assert!(feeds_watchdog(&Situation { silent_restarts: SILENT_RESTARTS_MAX - 1, ..silent }));
+        assert!(!feeds_watchdog(&Situation { is_stuck: true, ..FINE }));
         assert!(feeds_watchdog(&Situation { card_failing: true, ..silent }));
         assert!(feeds_watchdog(&Situation { unhealthy_boots: UNHEALTHY_BOOTS_MAX, ..silent }));
     }

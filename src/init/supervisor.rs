@@ -5,6 +5,7 @@
 
 use super::boot::Machine;
 use super::child::Child;
+use super::command_line::Drill;
 use super::console::{self, say};
 use super::notice::{Health, Notice, NoticeSocket, Request};
 use super::policy::{self, Situation};
@@ -117,6 +118,7 @@ impl Supervisor {
             network: self.has_network,
             mail_moving: self.mail.is_some_and(|mail| now.saturating_duration_since(mail) < MAIL_SHOWN),
             silent_restarts: self.serve.silent(),
+            is_stuck: self.serve.is_stuck(now),
             unhealthy_boots: self.machine.version.unhealthy_boots(),
         }
     }
@@ -128,7 +130,7 @@ impl Supervisor {
         if feeds {
             self.machine.hardware.feed();
         } else if self.feeding && self.machine.hardware.is_watched() {
-            say("serve stays silent however often it is started: the watchdog starts the machine again");
+            say("serve stays silent whatever is done: the watchdog starts the machine again");
         }
         self.feeding = feeds;
     }
@@ -246,6 +248,7 @@ impl Supervisor {
             Notice::Ready => {
                 say("ready");
                 self.was_ready = true;
+                self.drill();
             }
             Notice::Beat => self.serve.beats(Instant::now()),
             Notice::Health(health) => {
@@ -258,6 +261,23 @@ impl Supervisor {
             Notice::ProbePassed => self.machine.version.proved(),
             Notice::Request(request) => self.shut_down(request),
             Notice::Status(_) | Notice::Stopping | Notice::Network(_) | Notice::Address(_) | Notice::ClockKnown => {}
+        }
+    }
+
+    /// Breaks what the command line wants broken, once.
+    fn drill(&mut self) {
+        match self.machine.line.drill.take() {
+            Some(Drill::FreezeServe) => {
+                say("drill: serve is stopped");
+                self.serve.process().into_iter().for_each(|process| send(process, Signal::SIGSTOP));
+            }
+            Some(Drill::FreezeInit) => {
+                say("drill: PID 1 freezes");
+                loop {
+                    std::thread::park();
+                }
+            }
+            None => {}
         }
     }
 
