@@ -441,3 +441,5 @@ pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
 
 /// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
 pub const NOTIFY_OCTETS_MAX: usize = 4_096;
+/// Sockets that the supervisor hands over: each protocol on a few addresses.
+pub const INHERITED_SOCKETS_MAX: usize = 64;
