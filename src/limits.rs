@@ -488,3 +488,5 @@ pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
 
 /// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
 pub const NOTIFY_OCTETS_MAX: usize = 4_096;
+/// Sockets that the supervisor hands over: each protocol on a few addresses.
+pub const INHERITED_SOCKETS_MAX: usize = 64;

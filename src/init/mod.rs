@@ -19,6 +19,7 @@ mod console;
 mod data;
 mod grow;
 mod hardware;
+pub mod launch;
 mod modules;
 mod mounts;
 pub mod network;

@@ -13,6 +13,7 @@ mod failure;
 pub mod files;
 mod first_start;
 pub mod imap;
+mod inherited;
 mod input;
 mod listener;
 mod operator;

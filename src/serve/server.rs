@@ -10,6 +10,7 @@ use super::connection::Surroundings;
 use super::failure::Failure;
 use super::files::{create_directory, write_fleeting};
 use super::first_start::{configuration, first_account};
+use super::inherited::Inherited;
 use super::listener::Listener;
 use super::operator::Operator;
 use super::permit::Permits;
@@ -38,7 +39,7 @@ pub struct ServeOptions {
     pub data: PathBuf,
     /// Another configuration file than the one there.
     pub config: Option<PathBuf>,
-    /// Where to listen instead of where the configuration says.
+    /// Where to listen instead of where the configuration says, and beside the sockets that the supervisor has opened.
     pub listen: Vec<ListenAddress>,
 }
 
@@ -98,6 +99,7 @@ fn store_options(config: &Config, r#use: StoreUse) -> store::Options {
 pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let started = Instant::now();
     process::keep_files_private();
+    let inherited = Inherited::from_environment().map_err(Failure::Failed)?;
     create_directory(&options.data)?;
     // Messages and the table show a path that is good from everywhere.
     let data = std::fs::canonicalize(&options.data)?;
@@ -107,7 +109,7 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let runtime = runtime()?;
     let listeners = {
         let _inside = runtime.enter();
-        bind(wanted(options, &config))
+        listeners(inherited, options, &config)
     };
     // A first start that fails at its ports leaves no store behind. Where there is one, another server may have it, which
     // then is the news.
@@ -241,16 +243,17 @@ impl Start {
     }
 }
 
-fn wanted(options: &ServeOptions, config: &Config) -> Vec<ListenAddress> {
-    let given = [&options.listen, &config.listen].into_iter().find(|list| !list.is_empty());
-    given.cloned().unwrap_or_else(|| ListenAddress::usual(process::is_root()))
-}
-
-/// Binds all, or says everything that is in the way.
-fn bind(wanted: Vec<ListenAddress>) -> Result<Vec<Listener>, Failure> {
+/// Listens on what was handed over, else where the configuration says; in both cases `--listen` goes before that. Says
+/// everything that is in the way.
+fn listeners(inherited: Inherited, options: &ServeOptions, config: &Config) -> Result<Vec<Listener>, Failure> {
+    let wanted = match (&options.listen, &config.listen) {
+        (given, _) if !given.is_empty() || !inherited.is_empty() => given.clone(),
+        (_, configured) if !configured.is_empty() => configured.clone(),
+        _ => ListenAddress::usual(process::is_root()),
+    };
     let (mut listeners, mut errors) = (Vec::new(), Vec::new());
-    for address in wanted {
-        match Listener::bind(address) {
+    for listener in inherited.listeners().into_iter().chain(wanted.into_iter().map(Listener::bind)) {
+        match listener {
             Ok(listener) => listeners.push(listener),
             Err(error) => errors.push(error),
         }
