@@ -1,6 +1,6 @@
 //! The command line of the host tool: which verb does what. The work is done by the modules that it names.
 
-use crate::{ci, firmware};
+use crate::{ci, firmware, qemu};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -27,6 +27,12 @@ enum Verb {
         #[arg(long)]
         from_source: bool,
     },
+    /// Boot the card image in QEMU, with its ports on this computer: `cargo qemu`
+    ///
+    /// Works on a copy of the image, target/image/qemu.img, which is kept so that mail stays. Ctrl-C switches the machine
+    /// off in order; a second one cuts its power.
+    #[command(after_help = "Examples:\n  cargo qemu\n  cargo qemu --fresh --memory 1024\n  cargo qemu --raspi3b")]
+    Qemu(qemu::command::Options),
     /// Run what CI runs: format, lints, licences, tests, interop, fuzzing, firmware
     #[command(after_help = "Examples:\n  cargo ci\n  cargo ci --list\n  cargo ci --only clippy --only test")]
     Ci {
@@ -44,6 +50,7 @@ enum Verb {
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Firmware { architecture, from_source } => firmware::build(&architecture, from_source),
+        Verb::Qemu(options) => qemu::command::run(options),
         Verb::Ci { only, list } => ci::steps(&only, list),
     };
     match outcome {

@@ -9,5 +9,6 @@ pub mod ci;
 pub mod command;
 pub mod debian;
 pub mod firmware;
+pub mod qemu;
 pub mod step;
 pub mod tools;
