@@ -436,3 +436,14 @@ pub const CONFIG_OCTETS_MAX: u64 = 65_536;
 pub const LOG_LINE_OCTETS_MAX: usize = 600;
 /// The last log lines, kept in memory.
 pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
+
+// ---- update -------------------------------------------------------------------------------------------------------
+
+/// How often a new version is started without passing its test mail before the confirmed one comes back.
+pub const UPDATE_ATTEMPTS_MAX: u8 = 3;
+/// Octets of a bundle or slot that are in memory at one time.
+pub const UPDATE_COPY_OCTETS: usize = 64 * KIB;
+/// `config.txt` of the boot partition; what a person adds to its 512 octets is welcome up to here.
+pub const CONFIG_TXT_OCTETS_MAX: usize = 16 * KIB;
+/// A public key file of minisign; they have about 120 octets.
+pub const UPDATE_KEY_OCTETS_MAX: u64 = 4096;
