@@ -490,3 +490,14 @@ pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
 pub const NOTIFY_OCTETS_MAX: usize = 4_096;
 /// Sockets that the supervisor hands over: each protocol on a few addresses.
 pub const INHERITED_SOCKETS_MAX: usize = 64;
+
+// ---- update -------------------------------------------------------------------------------------------------------
+
+/// How often a new version is started without passing its test mail before the confirmed one comes back.
+pub const UPDATE_ATTEMPTS_MAX: u8 = 3;
+/// Octets of a bundle or slot that are in memory at one time.
+pub const UPDATE_COPY_OCTETS: usize = 64 * KIB;
+/// `config.txt` of the boot partition; what a person adds to its 512 octets is welcome up to here.
+pub const CONFIG_TXT_OCTETS_MAX: usize = 16 * KIB;
+/// A public key file of minisign; they have about 120 octets.
+pub const UPDATE_KEY_OCTETS_MAX: u64 = 4096;

@@ -10,7 +10,7 @@ use super::hardware::Hardware;
 use super::modules::Modules;
 use super::notice::Request;
 use super::supervisor::Supervisor;
-use super::version::Version;
+use super::version::{self, Version};
 use super::{clock, data, mounts, power, steps};
 use crate::limits::CARD_TIMEOUT;
 use board::Board;
@@ -74,10 +74,11 @@ pub fn run() -> ! {
         say("the last start was a reset by the watchdog");
     }
     let card = find_card(&board, &line, &mut hardware);
-    let version = Version::choose(card.as_deref());
-    modules.load(board.definition.modules.late).iter().for_each(|failure| say(failure));
-
+    let version = Version::of(card.as_deref());
     let mut machine = Machine { line, hardware, version, has_boot: false, has_data: false, card };
+    version::choose(&mut machine);
+    modules.load(board.definition.modules.late).iter().for_each(|failure| say(failure));
+    machine.version.begin();
     open_card(&mut machine);
     Supervisor::new(machine).run()
 }
