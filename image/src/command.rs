@@ -1,10 +1,14 @@
 //! The command line of the host tool: which verb does what. The work is done by the modules that it names.
 
 use crate::{ci, firmware, qemu};
+
+use crate::packages::{self, Versions};
+use crate::{build, ci, firmware, key};
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Cross-builds Pillarbox and runs its checks.
+/// Builds Pillarbox and the image for its card, and runs its checks.
 #[derive(Parser)]
 #[command(name = "cargo image", bin_name = "cargo image", version)]
 struct Arguments {
@@ -14,6 +18,38 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Build the card's image, target/image/pillarbox.img
+    ///
+    /// Takes kernel, boot firmware and e2fsck from Debian in the versions of image/packages.lock, and the binary from
+    /// `cargo image firmware`. Files that were fetched once are kept below target/image/packages.
+    #[command(after_help = "Examples:\n  cargo image build\n  cargo image build --newest\n  \
+                            cargo image build --binary target/firmware/aarch64/pillarbox")]
+    Build {
+        /// Take this static aarch64 binary instead of building one
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Take the newest versions of the Debian packages, without changing the lock
+        #[arg(long)]
+        newest: bool,
+        /// Public key that updates are signed with [default: target/image/update.pub, made when it is not there]
+        #[arg(long, value_name = "FILE.pub")]
+        update_key: Option<PathBuf>,
+        /// Debian mirror [default: the one that this machine's apt uses]
+        #[arg(long, value_name = "URI")]
+        mirror: Option<String>,
+    },
+    /// Write the newest versions of the Debian packages to image/packages.lock
+    Lock {
+        /// Debian mirror [default: the one that this machine's apt uses]
+        #[arg(long, value_name = "URI")]
+        mirror: Option<String>,
+    },
+    /// Make the key that signs updates: target/image/update.key and update.pub
+    Key {
+        /// Encrypt the secret key with a password, which is asked for
+        #[arg(long)]
+        encrypted: bool,
+    },
     /// Build the static binary that is the whole user space of the appliance, into target/firmware/ARCHITECTURE/
     ///
     /// Uses rustup's musl target where rustup can provide it, and otherwise builds the standard library from
@@ -49,6 +85,12 @@ enum Verb {
 #[must_use]
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Build { binary, newest, update_key, mirror } => {
+            let versions = if newest { Versions::Newest } else { Versions::Locked };
+            build::build(&build::Options { binary, versions, mirror, update_key })
+        }
+        Verb::Lock { mirror } => packages::lock(mirror.as_deref()),
+        Verb::Key { encrypted } => key::create(encrypted),
         Verb::Firmware { architecture, from_source } => firmware::build(&architecture, from_source),
         Verb::Qemu(options) => qemu::command::run(options),
         Verb::Ci { only, list } => ci::steps(&only, list),
