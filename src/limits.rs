@@ -484,6 +484,7 @@ pub const NOTICE_OCTETS_MAX: usize = 2 * KIB;
 /// the kernel counts as well and gives back when it is short.
 pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
 
+
 // ---- supervision --------------------------------------------------------------------------------------------------
 
 /// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
@@ -501,3 +502,35 @@ pub const UPDATE_COPY_OCTETS: usize = 64 * KIB;
 pub const CONFIG_TXT_OCTETS_MAX: usize = 16 * KIB;
 /// A public key file of minisign; they have about 120 octets.
 pub const UPDATE_KEY_OCTETS_MAX: u64 = 4096;
+
+
+// ---- network ------------------------------------------------------------------------------------------------------
+
+/// The file that says what the network's child shall do.
+pub const NETWORK_SETTINGS_OCTETS_MAX: u64 = 16 * 1024;
+/// Wired interfaces that are used at one time: the built-in one, and as many as a board has USB sockets.
+pub const NETWORK_LINKS_MAX: usize = 8;
+/// Routes that one DHCP server may give (RFC 3442); one or two are usual.
+pub const NETWORK_ROUTES_MAX: usize = 8;
+/// Name servers in resolv.conf: resolv.conf(5), MAXNS is 3 in musl and glibc.
+pub const NAME_SERVERS_MAX: usize = 3;
+/// Time servers that are known at one time: from the settings, or from DHCP servers.
+pub const TIME_SERVERS_MAX: usize = 8;
+/// Of these, how many are asked: the median of three survives one that lies.
+pub const TIME_SERVERS_ASKED_MAX: usize = 3;
+/// Addresses of this machine that are looked at.
+pub const NETWORK_ADDRESSES_MAX: usize = 64;
+/// Reports of DHCP clients that wait for the main loop; a client waits when it is full.
+pub const NETWORK_REPORTS_MAX: usize = 16;
+/// The route metric of the first interface; each further one is worse by one. Less than the kernel's 1024 for IPv6.
+pub const NETWORK_METRIC: u32 = 100;
+/// How often the network's child says that it lives.
+pub const NETWORK_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// Several link events in a row are handled as one.
+pub const NETWORK_SETTLE_INTERVAL: Duration = Duration::from_millis(50);
+/// A DHCP server that offered an address must confirm it by then, or all are asked again.
+pub const DHCP_SELECTING_TIMEOUT: Duration = Duration::from_secs(20);
+/// The first and the longest pause after a DHCP client has failed.
+pub const DHCP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// See [`DHCP_RETRY_INTERVAL`].
+pub const DHCP_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
