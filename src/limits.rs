@@ -484,7 +484,6 @@ pub const NOTICE_OCTETS_MAX: usize = 2 * KIB;
 /// the kernel counts as well and gives back when it is short.
 pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
 
-
 // ---- supervision --------------------------------------------------------------------------------------------------
 
 /// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
@@ -502,7 +501,6 @@ pub const UPDATE_COPY_OCTETS: usize = 64 * KIB;
 pub const CONFIG_TXT_OCTETS_MAX: usize = 16 * KIB;
 /// A public key file of minisign; they have about 120 octets.
 pub const UPDATE_KEY_OCTETS_MAX: u64 = 4096;
-
 
 // ---- network ------------------------------------------------------------------------------------------------------
 

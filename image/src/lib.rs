@@ -16,8 +16,6 @@ pub mod epoch;
 pub mod ext4;
 pub mod fat;
 pub mod firmware;
-pub mod qemu;
-
 pub mod initramfs;
 pub mod kernel;
 pub mod key;
@@ -25,5 +23,6 @@ pub mod mbr;
 pub mod modules;
 pub mod packages;
 pub mod progress;
+pub mod qemu;
 pub mod step;
 pub mod tools;
