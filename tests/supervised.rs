@@ -265,3 +265,41 @@ fn a_launch_joins_its_cgroup_first_and_says_what_is_in_the_way() {
     assert!(child.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(cgroup.join("cgroup.procs")).unwrap(), child.id().to_string());
 }
+
+#[test]
+fn a_server_in_its_sandbox_carries_mail_and_is_administered() {
+    let supervisor = Supervisor::new();
+    supervisor.set_up();
+    for round in ["first", "second"] {
+        let served = supervisor.start(supervisor.with_sockets(supervisor.launch(&["--sandbox"]), None));
+        deliver(&mut supervisor.connect("smtp"), round);
+        assert!(inbox(supervisor.connect("imap")).contains(&format!("Subject: {round}")));
+        // The kernel's own word for it: a filter is in force.
+        assert_eq!(served.status("Seccomp:"), "2");
+        let data = supervisor.data();
+        let status = succeed(pillarbox(&data).arg("status"), b"");
+        assert!(status.contains("\nsandbox\n") && status.contains(" refused\n"), "{status}");
+        let address = format!("{round}@example.org");
+        succeed(pillarbox(&data).args(["account", "add", &address, "--password-stdin"]), b"correct horse\n");
+        succeed(pillarbox(&data).arg("checkpoint"), b"");
+        assert_eq!(served.stop(), Some(0));
+    }
+}
+
+#[test]
+fn without_a_first_account_all_mail_is_refused_until_there_is_one() {
+    let supervisor = Supervisor::new();
+    let command = supervisor.serve(&["--no-first-account"]);
+    let served = supervisor.start(supervisor.with_sockets(command, None));
+    let mut wire = supervisor.connect("smtp");
+    wire.until("220 ");
+    wire.ask("EHLO client.example", "250 ");
+    wire.ask("MAIL FROM:<bob@example.net>", "250 ");
+    wire.ask("RCPT TO:<me@pillarbox.local>", "5");
+    let data = supervisor.data();
+    assert_eq!(succeed(pillarbox(&data).args(["domain", "list", "--json"]), b""), "");
+    succeed(pillarbox(&data).args(["domain", "add", "example.org"]), b"");
+    succeed(pillarbox(&data).args(["account", "add", "ann@example.org", "--password-stdin"]), b"correct horse\n");
+    wire.ask("RCPT TO:<ann@example.org>", "250 ");
+    assert_eq!(served.stop(), Some(0));
+}

@@ -142,6 +142,12 @@ pub struct Serve {
     /// written to the file `ports` in the data directory.
     #[arg(long, value_name = "PROTOCOL=ADDRESS:PORT")]
     pub listen: Vec<ListenAddress>,
+    /// Make no account at the first start: set-up does
+    #[arg(long, hide = true)]
+    pub no_first_account: bool,
+    /// Give up all rights that serving mail does not need (Landlock and seccomp)
+    #[arg(long, hide = true)]
+    pub sandbox: bool,
 }
 
 /// How a password is given.

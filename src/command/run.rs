@@ -32,7 +32,13 @@ pub fn run() -> ExitCode {
 fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure> {
     let place = Place { data: &data, config: config.as_ref() };
     match command {
-        Subcommands::Serve(options) => serve(&ServeOptions { data, config, listen: options.listen }),
+        Subcommands::Serve(options) => serve(&ServeOptions {
+            data,
+            config,
+            listen: options.listen,
+            first_account: !options.no_first_account,
+            sandbox: options.sandbox,
+        }),
         Subcommands::Account(account) => {
             let (command, json) = account.command(read_password)?;
             change(place, Command::Account(command), json)

@@ -22,6 +22,7 @@ mod pop3;
 mod process;
 mod protocol;
 mod room;
+mod sandbox;
 mod server;
 mod services;
 pub mod smtp;

@@ -15,6 +15,7 @@ use super::listener::Listener;
 use super::operator::Operator;
 use super::permit::Permits;
 use super::protocol::ListenAddress;
+use super::sandbox::Sandbox;
 use super::services::Services;
 use super::stop::{StopSignal, Stopper};
 use super::{control, dispatch, process, tls};
@@ -41,6 +42,10 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Where to listen instead of where the configuration says, and beside the sockets that the supervisor has opened.
     pub listen: Vec<ListenAddress>,
+    /// Does a first start make an account? Not on the appliance, where set-up does.
+    pub first_account: bool,
+    /// Restrict the process to what it needs.
+    pub sandbox: bool,
 }
 
 /// What a store is opened for.
@@ -106,6 +111,8 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let config = Arc::new(configuration(&data, options.config.as_ref(), true)?);
     let log = log_ring::start(config.log_level).map_err(|error| Failure::Failed(error.to_string()))?;
     note_panics();
+    // Before there are other threads: each begins with what the one has that starts it.
+    let sandbox = if options.sandbox { Sandbox::apply(&data, &config.certificate_folders()) } else { Sandbox::off() };
     let runtime = runtime()?;
     let listeners = {
         let _inside = runtime.enter();
@@ -118,7 +125,17 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         bound => bound,
     };
     let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
-    let start = Start { started, data, config, log, accounts, damage: report.damage_count, listeners };
+    let start = Start {
+        started,
+        data,
+        config,
+        log,
+        accounts,
+        damage: report.damage_count,
+        listeners,
+        sandbox,
+        makes_account: options.first_account,
+    };
     let result = runtime.block_on(start.serve(store.clone()));
     // Sessions that have not ended hear that the store is closed, or are dropped where they wait. What was acknowledged
     // is on the card.
@@ -156,6 +173,8 @@ struct Start {
     accounts: Accounts,
     damage: u64,
     listeners: Result<Vec<Listener>, Failure>,
+    sandbox: Sandbox,
+    makes_account: bool,
 }
 
 impl Start {
@@ -181,6 +200,7 @@ impl Start {
             data: self.data.clone(),
             damage: self.damage,
             started: self.started,
+            sandbox: self.sandbox,
         });
         write_fleeting(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes())?;
 
@@ -202,11 +222,14 @@ impl Start {
         drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), stop.clone())));
 
         // Only now that nothing can go wrong any more: the password is shown once. Hashing it keeps no listener waiting.
-        let first = tokio::task::spawn_blocking({
-            let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
-            move || first_account(&accounts, &host_name)
-        });
-        let first = first.await.map_err(|error| Failure::Failed(error.to_string()))??;
+        let first = match self.makes_account {
+            false => None,
+            true => {
+                let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
+                let making = tokio::task::spawn_blocking(move || first_account(&accounts, &host_name));
+                making.await.map_err(|error| Failure::Failed(error.to_string()))??
+            }
+        };
         let accounts = self.accounts.clone();
         let administrator = services.store.read(move |_| accounts.administrator()).await?;
         announce(&Banner {
