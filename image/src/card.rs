@@ -33,9 +33,13 @@ pub fn write(image: &Path, contents: &Contents) -> Result<(), Failure> {
     file.set_len(IMAGE_OCTETS).map_err(at(&part))?;
     let number = volume_number(contents.epoch);
     file.write_all_at(&mbr::encode(number, &PARTITIONS), 0).map_err(at(&part))?;
-    fat::write(Region::new(&file, BOOT.start, BOOT.octets), &contents.boot, contents.epoch, number)?;
-    let data = File::open(&contents.data).map_err(at(&contents.data))?;
-    copy_sparsely(data, Region::new(&file, DATA.start, DATA.octets)).map_err(at(&part))?;
+    let boot = image.with_extension("fat");
+    fat::write(&boot, &BOOT, &contents.boot, contents.epoch, number)?;
+    for (from, partition) in [(&boot, BOOT), (&contents.data, DATA)] {
+        let from = File::open(from).map_err(at(from))?;
+        copy_sparsely(from, Region::new(&file, partition.start, partition.octets)).map_err(at(&part))?;
+    }
+    std::fs::remove_file(&boot).map_err(at(&boot))?;
     file.sync_all().map_err(at(&part))?;
     std::fs::rename(&part, image).map_err(at(image))
 }

@@ -2,6 +2,8 @@
 
 use crate::packages::{self, Versions};
 use crate::{build, ci, firmware, key, qemu};
+
+use crate::{build, ci, firmware, flash, inspect, key};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +50,33 @@ enum Verb {
         #[arg(long)]
         encrypted: bool,
     },
+    /// Show what an image or a card holds: partitions, files, versions
+    #[command(after_help = "Examples:\n  cargo image inspect\n  cargo image inspect --initramfs /dev/sdb")]
+    Inspect {
+        /// An image or a device [default: target/image/pillarbox.img]
+        file: Option<PathBuf>,
+        /// List the files of the initramfs too
+        #[arg(long)]
+        initramfs: bool,
+    },
+    /// Write the image to a card, read it back and compare
+    ///
+    /// Asks before it writes. Refuses what is mounted, swap, part of something larger, too small, a partition, or a
+    /// disk that cannot be taken out.
+    #[command(after_help = "Examples:\n  cargo image flash /dev/sdb\n  cargo image flash /dev/mmcblk0 --yes")]
+    Flash {
+        /// The whole card, not a partition of it; `lsblk` names them
+        device: PathBuf,
+        /// The image [default: target/image/pillarbox.img]
+        #[arg(long, value_name = "FILE")]
+        image: Option<PathBuf>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Write also to a device that does not say that it can be taken out
+        #[arg(long)]
+        force: bool,
+    },
     /// Build the static binary that is the whole user space of the appliance, into target/firmware/ARCHITECTURE/
     ///
     /// Uses rustup's musl target where rustup can provide it, and otherwise builds the standard library from
@@ -88,6 +117,8 @@ pub fn run() -> ExitCode {
             build::build(&build::Options { binary, versions, mirror, update_key })
         }
         Verb::Lock { mirror } => packages::lock(mirror.as_deref()),
+        Verb::Inspect { file, initramfs } => inspect::inspect(file.as_deref(), initramfs),
+        Verb::Flash { device, image, yes, force } => flash::flash(&flash::Options { device, image, yes, force }),
         Verb::Key { encrypted } => key::create(encrypted),
         Verb::Firmware { architecture, from_source } => firmware::build(&architecture, from_source),
         Verb::Qemu(options) => qemu::command::run(options),

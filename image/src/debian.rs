@@ -39,6 +39,8 @@ pub const BUILD_PACKAGES: &[Package] = &[
     Package { name: "dpkg", proof: "dpkg-deb" },
     Package { name: "kmod", proof: "/usr/sbin/depmod" },
     Package { name: "e2fsprogs", proof: "/usr/sbin/mke2fs" },
+    Package { name: "dosfstools", proof: "/usr/sbin/mkfs.vfat" },
+    Package { name: "mtools", proof: "mcopy" },
 ];
 
 /// What looks into an image in the tests, and what runs it; besides [`BUILD_PACKAGES`].

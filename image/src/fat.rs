@@ -1,18 +1,20 @@
 //! The boot partition's FAT32, written and read without mounting.
 //!
-//! Times and the volume's number come from the caller, and files are written in the order of their names, so that the
-//! same contents give the same octets.
+//! Written by mkfs.vfat and mtools, which boards, Windows and fsck know; the crate fatfs, which reads it here, would
+//! put long names in front of `.` and `..`, and fsck takes them for damage. Times and the volume's number come from the
+//! caller, and files are written in the order of their names, so that the same contents give the same octets.
 
-use crate::epoch::Civil;
-use crate::step::Failure;
-use board::card::layout::BOOT_LABEL;
-use fatfs::{Date, DateTime, Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
-use std::collections::BTreeMap;
+use crate::step::{Failure, at, run, write_whole};
+use board::card::layout::{BOOT_LABEL, Partition, SECTOR_OCTETS};
+use fatfs::{Dir, FileSystem, FsOptions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::Command;
 
-/// FAT32 needs 65525 clusters: 252 MiB give 129,000 of this size, and larger ones would be too few.
-const CLUSTER_OCTETS: u32 = 2048;
+/// Clusters of 2 KiB: FAT32 needs 65525 of them, which 252 MiB give only up to this size.
+const CLUSTER_SECTORS: &str = "4";
 
 /// Names of files with their contents; a name that ends in `/` is an empty folder.
 pub type Contents = BTreeMap<String, Vec<u8>>;
@@ -49,6 +51,7 @@ impl Read for Region<'_> {
     }
 }
 
+// fatfs wants it even for reading; its file is opened for reading only, then.
 impl Write for Region<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let part = buffer.get(..self.room(buffer.len())).unwrap_or_default();
@@ -74,67 +77,60 @@ impl Seek for Region<'_> {
     }
 }
 
-/// Gives every file the build's time.
-#[derive(Debug)]
-struct BuildTime(DateTime);
-
-impl TimeProvider for BuildTime {
-    fn get_current_date(&self) -> Date {
-        self.0.date
-    }
-
-    fn get_current_date_time(&self) -> DateTime {
-        self.0
-    }
-}
-
-/// FAT counts years from 1980 to 2107 (Microsoft's FAT specification, "Date and time formats").
-fn fat_time(epoch: u64) -> DateTime {
-    let civil = Civil::from_epoch(epoch);
-    let date = Date { year: civil.year.clamp(1980, 2107), month: civil.month, day: civil.day };
-    DateTime { date, time: Time { hour: civil.hour, min: civil.minute, sec: civil.second, millis: 0 } }
-}
-
-/// Makes a file system in `region` and writes `contents` to it.
+/// Makes the file `volume` with a file system for `partition` and writes `contents` to it. `number` is the volume's.
 ///
 /// # Errors
-/// What the file system said, above all that there is no room.
-pub fn write(mut region: Region<'_>, contents: &Contents, epoch: u64, volume: u32) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure(format!("boot partition: {error}"));
-    let sectors = u32::try_from(region.octets / 512).map_err(|_| Failure("boot partition: too long".into()))?;
-    let options = FormatVolumeOptions::new()
-        .fat_type(FatType::Fat32)
-        .bytes_per_cluster(CLUSTER_OCTETS)
-        .bytes_per_sector(512)
-        .total_sectors(sectors)
-        .volume_id(volume)
-        .volume_label(label());
-    fatfs::format_volume(&mut region, options).map_err(failed)?;
-    region.rewind().map_err(failed)?;
-    // fatfs wants a provider that lives for ever; one per image is 24 octets.
-    let time: &'static BuildTime = Box::leak(Box::new(BuildTime(fat_time(epoch))));
-    let system = FileSystem::new(region, FsOptions::new().time_provider(time)).map_err(failed)?;
-    for (name, octets) in contents {
-        let failed = |error: io::Error| Failure(format!("boot partition: {name}: {error}"));
-        let root = system.root_dir();
-        for (at, _) in name.match_indices('/') {
-            root.create_dir(name.get(..at).unwrap_or_default()).map_err(failed)?;
-        }
-        if !name.ends_with('/') {
-            let mut file = root.create_file(name).map_err(failed)?;
-            file.write_all(octets).and_then(|()| file.flush()).map_err(failed)?;
-        }
-    }
-    system.unmount().map_err(failed)
+/// When mkfs.vfat or mtools is missing or fails, above all because there is no room.
+pub fn write(
+    volume: &Path,
+    partition: &Partition,
+    contents: &Contents,
+    epoch: u64,
+    number: u32,
+) -> Result<(), Failure> {
+    File::create(volume).and_then(|file| file.set_len(partition.octets)).map_err(at(volume))?;
+    let program = if Path::new("/usr/sbin/mkfs.vfat").is_file() { "/usr/sbin/mkfs.vfat" } else { "mkfs.vfat" };
+    let mut format = Command::new(program);
+    // --invariant: no time of its own. -h: how far the partition is from the card's start, as the standard wants it.
+    format.args(["-F", "32", "-s", CLUSTER_SECTORS, "-n", BOOT_LABEL, "--invariant"]);
+    format.arg("-h").arg((partition.start / SECTOR_OCTETS).to_string());
+    format.arg("-i").arg(format!("{number:08x}")).arg(volume).stdout(std::process::Stdio::null());
+    run(&mut format)?;
+    let staged = volume.with_extension("staged");
+    let outcome = fill(volume, contents, epoch, &staged);
+    // What is staged is of no use to anybody, also after a failure.
+    let _ = std::fs::remove_dir_all(&staged);
+    outcome
 }
 
-/// The label, filled with spaces.
-fn label() -> [u8; 11] {
-    let mut label = [b' '; 11];
-    for (place, octet) in label.iter_mut().zip(BOOT_LABEL.bytes()) {
-        *place = octet;
+/// mtools copies files, so contents become files first.
+fn fill(volume: &Path, contents: &Contents, epoch: u64, staged: &Path) -> Result<(), Failure> {
+    let tool = |program: &str| {
+        let mut command = Command::new(program);
+        command.env("SOURCE_DATE_EPOCH", epoch.to_string()).env("TZ", "UTC").env("MTOOLSRC", "/dev/null");
+        command.arg("-i").arg(volume);
+        command
+    };
+    let folder = |name: &str| name.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+    let folders: BTreeSet<String> = contents.keys().map(|name| folder(name)).collect();
+    for folder in folders.iter().filter(|folder| !folder.is_empty()) {
+        run(tool("mmd").arg(format!("::{folder}")))?;
     }
-    label
+    for below in &folders {
+        let names = contents.iter().filter(|(name, _)| folder(name) == *below && !name.ends_with('/'));
+        let mut command = tool("mcopy");
+        let mut any = false;
+        for (name, octets) in names {
+            let file = staged.join(name);
+            write_whole(&file, octets)?;
+            command.arg(&file);
+            any = true;
+        }
+        if any {
+            run(command.arg(format!("::{below}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// What is known of a boot partition.
