@@ -1,9 +1,7 @@
 //! The command line of the host tool: which verb does what. The work is done by the modules that it names.
 
 use crate::packages::{self, Versions};
-use crate::{build, ci, firmware, key, qemu};
-
-use crate::{build, ci, firmware, flash, inspect, key};
+use crate::{build, ci, firmware, flash, inspect, key, qemu};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
