@@ -158,8 +158,8 @@ fn tell(file: &Path, release: &str, packages: &Packages, sizes: (usize, usize)) 
     let metadata = file.metadata().map_err(at(file))?;
     let on_disk = metadata.blocks().saturating_mul(512);
     println!("{}: Pillarbox {VERSION}, Linux {release}", file.display());
-    println!("  kernel8.img {}, initramfs.img {}", mebibytes_of(sizes.0), mebibytes_of(sizes.1));
-    println!("  {} long, {} on this disk", mebibytes(metadata.len()), mebibytes(on_disk));
+    println!("  kernel8.img {}, initramfs.img {}", size_of(sizes.0), size_of(sizes.1));
+    println!("  {} long, {} on this disk", size(metadata.len()), size(on_disk));
     println!("  boot firmware {}", packages.firmware.pinned.version);
     println!("look into it: cargo image inspect      write it to a card: cargo image flash /dev/DEVICE");
     Ok(())
@@ -167,11 +167,18 @@ fn tell(file: &Path, release: &str, packages: &Packages, sizes: (usize, usize)) 
 
 /// Octets as people read them.
 #[must_use]
-pub fn mebibytes(octets: u64) -> String {
-    let tenths = octets.saturating_mul(10) >> 20;
-    if octets < 100 << 10 { format!("{octets} octets") } else { format!("{}.{} MiB", tenths / 10, tenths % 10) }
+pub fn size(octets: u64) -> String {
+    let tenths = |shift: u32| {
+        let tenths = octets.saturating_mul(10) >> shift;
+        format!("{}.{}", tenths / 10, tenths % 10)
+    };
+    match octets {
+        0..0x2_0000 => format!("{octets} octets"),
+        0x2_0000..0x2_8000_0000 => format!("{} MiB", tenths(20)),
+        _ => format!("{} GiB", tenths(30)),
+    }
 }
 
-fn mebibytes_of(octets: usize) -> String {
-    mebibytes(u64::try_from(octets).unwrap_or(u64::MAX))
+fn size_of(octets: usize) -> String {
+    size(u64::try_from(octets).unwrap_or(u64::MAX))
 }

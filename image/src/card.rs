@@ -51,7 +51,7 @@ fn volume_number(epoch: u64) -> u32 {
 
 /// Copies and leaves out what is zero: the file under `to` is new and reads as zero there.
 fn copy_sparsely(mut from: impl Read, mut to: impl Write + Seek) -> std::io::Result<()> {
-    let mut buffer = vec![0; COPY_OCTETS];
+    let (mut buffer, zeros) = (vec![0; COPY_OCTETS], vec![0; COPY_OCTETS]);
     loop {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -64,7 +64,7 @@ fn copy_sparsely(mut from: impl Read, mut to: impl Write + Seek) -> std::io::Res
         if block.is_empty() {
             return Ok(());
         }
-        if block.iter().all(|&octet| octet == 0) {
+        if zeros.starts_with(block) {
             to.seek(SeekFrom::Current(i64::try_from(filled).unwrap_or(0)))?;
         } else {
             to.write_all(block)?;

@@ -19,7 +19,8 @@ const GROWS_TO_BLOCKS: u32 = 268_435_456;
 const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,\
                         large_file,huge_file,dir_nlink,extra_isize,metadata_csum";
 /// The machine's mke2fs.conf has no say; these types must exist, and mean nothing more than what is asked for.
-const CONFIGURATION: &str = "[fs_types]\n\text4 = {\n\t}\n\tsmall = {\n\t}\n";
+const CONFIGURATION: &str =
+    "[fs_types]\n\text4 = {\n\t\tblocksize = 4096\n\t}\n\tsmall = {\n\t\tblocksize = 4096\n\t}\n";
 
 /// Makes a file of `octets` octets with an empty file system.
 ///

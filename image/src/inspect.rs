@@ -1,6 +1,6 @@
 //! `cargo image inspect`: what an image or a card holds, read without mounting anything.
 
-use crate::build::{image_file, mebibytes};
+use crate::build::{image_file, size};
 use crate::ext4::{SUPERBLOCK_START, superblock};
 use crate::fat::{self, Region, Volume};
 use crate::initramfs::{self, Listed};
@@ -8,14 +8,38 @@ use crate::mbr::{self, Entry};
 use crate::step::{Failure, at};
 use board::card::layout::{BOOT, DATA, SLOTS};
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+/// Text in lines.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, line: String) {
+        self.0.push_str(&line);
+        self.0.push('\n');
+    }
+}
 
 /// Prints what `file` holds, or the last built image; with `list_initramfs` also every file of the initramfs.
 ///
 /// # Errors
 /// When the file is no image.
 pub fn inspect(file: Option<&Path>, list_initramfs: bool) -> Result<(), Failure> {
+    let text = describe(file, list_initramfs)?;
+    // A reader that has seen enough (`| head`) is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+/// What [`inspect`] prints.
+///
+/// # Errors
+/// When the file is no image.
+pub fn describe(file: Option<&Path>, list_initramfs: bool) -> Result<String, Failure> {
+    let mut said = Lines::default();
     let built = image_file();
     let path = file.unwrap_or(&built);
     let file = File::open(path).map_err(|error| {
@@ -26,18 +50,24 @@ pub fn inspect(file: Option<&Path>, list_initramfs: bool) -> Result<(), Failure>
     file.read_exact_at(&mut record, 0).map_err(at(path))?;
     let entries = mbr::decode(&record)
         .ok_or_else(|| Failure(format!("{}: no partition table, so no image of a card", path.display())))?;
-    println!("{}", path.display());
-    println!("\npartition  type  starts at   length      holds");
+    said.line(format!("{}", path.display()));
+    said.line("\npartition  type  starts at   length      holds".into());
     for entry in &entries {
-        let (start, length) = (mebibytes(entry.start), mebibytes(entry.octets));
-        println!("{:9}  0x{:02x}  {start:10}  {length:10}  {}", entry.number, entry.kind, holds(&file, entry));
+        let (start, length) = (size(entry.start), size(entry.octets));
+        said.line(format!(
+            "{:9}  0x{:02x}  {start:10}  {length:10}  {}",
+            entry.number,
+            entry.kind,
+            holds(&file, entry)
+        ));
     }
     let boot = entries.iter().find(|entry| entry.number == BOOT.number);
     let boot = boot.ok_or_else(|| Failure(format!("{}: no boot partition", path.display())))?;
     let region = || Region::new(&file, boot.start, boot.octets);
     let volume = fat::list(region())?;
-    tell_files(&volume);
-    tell_versions(region, &volume, list_initramfs)
+    tell_files(&mut said, &volume);
+    tell_versions(&mut said, region, &volume, list_initramfs)?;
+    Ok(said.0)
 }
 
 /// What is on a partition, in one line.
@@ -59,53 +89,59 @@ fn holds(file: &File, entry: &Entry) -> String {
         }
         return match superblock(&block) {
             Some(found) => {
-                format!("ext4 \"{}\", {}, {} free", found.label, mebibytes(found.octets), mebibytes(found.free))
+                format!("ext4 \"{}\", {}, {} free", found.label, size(found.octets), size(found.free))
             }
             None => "no ext4".into(),
         };
     }
     match fat::list(Region::new(file, entry.start, entry.octets)) {
-        Ok(volume) => format!("FAT \"{}\", {}, {} free", volume.label, mebibytes(volume.total), mebibytes(volume.free)),
+        Ok(volume) => format!("FAT \"{}\", {}, {} free", volume.label, size(volume.total), size(volume.free)),
         Err(failure) => failure.0,
     }
 }
 
-fn tell_files(volume: &Volume) {
-    println!("\n    octets  file on the boot partition");
+fn tell_files(said: &mut Lines, volume: &Volume) {
+    said.line("\n    octets  file on the boot partition".into());
     for (name, octets) in &volume.files {
         if name.ends_with('/') {
-            println!("            {name}");
+            said.line(format!("            {name}"));
         } else {
-            println!("{octets:10}  {name}");
+            said.line(format!("{octets:10}  {name}"));
         }
     }
 }
 
 /// Versions stand in the initramfs of each kernel set, and in README.txt for Debian's packages.
-fn tell_versions<'a>(region: impl Fn() -> Region<'a>, volume: &Volume, list_files: bool) -> Result<(), Failure> {
+fn tell_versions<'a>(
+    said: &mut Lines,
+    region: impl Fn() -> Region<'a>,
+    volume: &Volume,
+    list_files: bool,
+) -> Result<(), Failure> {
     let configuration = fat::read(region(), "config.txt")?;
     let configuration = String::from_utf8_lossy(&configuration);
     let prefix = configuration.lines().find_map(|line| line.strip_prefix("os_prefix=")).unwrap_or_default();
-    println!("\nconfig.txt chooses {prefix}");
+    said.line(format!("\nconfig.txt chooses {prefix}"));
     for name in volume.files.keys().filter(|name| name.ends_with("/initramfs.img")) {
         let listed = initramfs::list(&fat::read(region(), name)?)?;
-        println!("\n{name}");
+        said.line(format!("\n{name}"));
         for line in text(&listed, "etc/pillarbox/build").lines() {
-            println!("  {line}");
+            said.line(format!("  {line}"));
         }
         let key = text(&listed, "etc/pillarbox/update.pub");
-        println!("  update key {}", key.lines().last().unwrap_or("missing"));
+        said.line(format!("  update key {}", key.lines().last().unwrap_or("missing")));
         let modules = listed.iter().filter(|entry| entry.name.contains(".ko")).count();
         let octets: usize = listed.iter().map(|entry| entry.octets.len()).sum();
-        println!("  {} entries, {modules} kernel modules, {octets} octets unpacked", listed.len());
+        said.line(format!("  {} entries, {modules} kernel modules, {octets} octets unpacked", listed.len()));
         if list_files {
-            listed.iter().for_each(tell_entry);
+            listed.iter().for_each(|entry| tell_entry(said, entry));
         }
     }
     let read_me = fat::read(region(), "README.txt").unwrap_or_default();
     let read_me = String::from_utf8_lossy(&read_me).into_owned();
-    println!("\nfrom Debian");
-    read_me.lines().filter(|line| line.starts_with("  ") && line.ends_with(')')).for_each(|line| println!("{line}"));
+    said.line("\nfrom Debian".into());
+    let of_debian = |line: &&str| line.starts_with("  ") && line.ends_with(')');
+    read_me.lines().filter(of_debian).for_each(|line| said.line(line.to_owned()));
     Ok(())
 }
 
@@ -114,7 +150,7 @@ fn text(listed: &[Listed], name: &str) -> String {
     found.map_or_else(String::new, |entry| String::from_utf8_lossy(&entry.octets).into_owned())
 }
 
-fn tell_entry(entry: &Listed) {
+fn tell_entry(said: &mut Lines, entry: &Listed) {
     const TYPE: u32 = 0o170_000;
     let (kind, target) = match entry.mode & TYPE {
         0o040_000 => ('d', String::new()),
@@ -122,5 +158,5 @@ fn tell_entry(entry: &Listed) {
         0o020_000 => ('c', String::new()),
         _ => ('-', String::new()),
     };
-    println!("  {kind}{:04o} {:9}  /{}{target}", entry.mode & 0o7777, entry.octets.len(), entry.name);
+    said.line(format!("  {kind}{:04o} {:9}  /{}{target}", entry.mode & 0o7777, entry.octets.len(), entry.name));
 }

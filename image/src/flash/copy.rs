@@ -67,7 +67,8 @@ fn compare(image: &Path, device: &Path, octets: u64) -> Result<(), Failure> {
         let (wanted, came) = (part_of(&mut wanted, left), part_of(&mut came, left));
         expected.read_exact(wanted).map_err(at(image))?;
         found.read_exact(came).map_err(at(device))?;
-        if let Some(differs) = wanted.iter().zip(came.iter()).position(|(a, b)| a != b) {
+        if wanted != came {
+            let differs = wanted.iter().zip(came.iter()).take_while(|(a, b)| a == b).count();
             let place = octets - left + u64::try_from(differs).unwrap_or(0);
             return Err(Failure(format!(
                 "{}: octet {place} was written, but another one is read back. The card is worn out or pretends to be \

@@ -4,7 +4,7 @@
 //! are folders in the disk's folder with a file `partition`; whoever builds on a device (LVM, RAID, encryption) is a
 //! link in its `holders`.
 
-use crate::build::mebibytes;
+use crate::build::size;
 use crate::step::Failure;
 use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -124,8 +124,9 @@ impl Device {
         let sectors = text("size").and_then(|size| size.parse::<u64>().ok()).unwrap_or(0);
         // SCSI and USB tell a vendor and a model, cards a name and sometimes a type.
         let words = [text("device/vendor"), text("device/model"), text("device/name"), text("device/type")];
-        // A SCSI device's type is a number, which says nothing to people.
-        let words: Vec<String> = words.into_iter().flatten().filter(|w| w.parse::<u32>().is_err()).collect();
+        // A SCSI device's type and a virtual disk's vendor are numbers, which say nothing to people.
+        let number_only = |word: &String| word.starts_with("0x") || word.parse::<u32>().is_ok();
+        let words: Vec<String> = words.into_iter().flatten().filter(|word| !number_only(word)).collect();
         let mut device = Self {
             model: (!words.is_empty()).then(|| words.join(" ")),
             octets: sectors.saturating_mul(SYSFS_SECTOR_OCTETS),
@@ -143,7 +144,7 @@ impl Device {
         for partition in partitions {
             let name = name_of(&partition);
             let sectors = machine.read(&partition.join("size")).and_then(|size| size.parse::<u64>().ok()).unwrap_or(0);
-            device.partitions.push(format!("{name}: {}", mebibytes(sectors.saturating_mul(SYSFS_SECTOR_OCTETS))));
+            device.partitions.push(format!("{name}: {}", size(sectors.saturating_mul(SYSFS_SECTOR_OCTETS))));
             let number = machine.read(&partition.join("dev")).unwrap_or_default();
             device.look_for_uses(machine, &partition, &name, &number);
         }
@@ -176,7 +177,7 @@ impl Device {
     /// # Errors
     /// Every reason against it, and what can be done.
     pub fn accept(&self, image_octets: u64, force: bool) -> Result<(), Failure> {
-        let device = format!("/dev/{} ({}, {})", self.kernel_name, self.name(), mebibytes(self.octets));
+        let device = format!("/dev/{} ({}, {})", self.kernel_name, self.name(), size(self.octets));
         if !self.uses.is_empty() {
             return Err(Failure(format!(
                 "{device} is in use, nothing was written:\n  {}\n  If this is really the card, unmount it and try again.",
@@ -184,7 +185,7 @@ impl Device {
             )));
         }
         if self.octets < image_octets {
-            return Err(Failure(format!("{device} is too small for {}", mebibytes(image_octets))));
+            return Err(Failure(format!("{device} is too small for {}", size(image_octets))));
         }
         if self.read_only {
             return Err(Failure(format!("{device} cannot be written: the card's lock switch, or the reader")));

@@ -6,7 +6,7 @@
 pub mod copy;
 pub mod device;
 
-use crate::build::{image_file, mebibytes};
+use crate::build::{image_file, size};
 use crate::step::{Failure, at};
 use device::{Device, Machine};
 use std::io::{IsTerminal, Write};
@@ -37,7 +37,7 @@ pub fn flash(options: &Options) -> Result<(), Failure> {
         .len();
     let device = Device::examine(&Machine::this(), &options.device)?;
     device.accept(octets, options.force)?;
-    println!("{}: {}, {}", options.device.display(), device.name(), mebibytes(device.octets));
+    println!("{}: {}, {}", options.device.display(), device.name(), size(device.octets));
     for partition in &device.partitions {
         println!("  {partition}");
     }
