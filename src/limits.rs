@@ -524,6 +524,26 @@ pub const NETWORK_REPORTS_MAX: usize = 16;
 pub const NETWORK_METRIC: u32 = 100;
 /// How often the network's child says that it lives.
 pub const NETWORK_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// The first and the longest pause while no time server has answered.
+pub const TIME_RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// See [`TIME_RETRY_INTERVAL`].
+pub const TIME_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(64);
+/// How often time servers are asked when the clock is right. RFC 5905 figure 27: at most 36 h.
+pub const TIME_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// A time server must answer by then.
+pub const TIME_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// RFC 5905 figure 21, STEPT: a clock that is behind by so much is stepped.
+pub const TIME_STEP: Duration = Duration::from_millis(128);
+/// A clock that is ahead by more is worth a warning: slewing takes weeks.
+pub const TIME_WARNING: Duration = Duration::from_secs(600);
+/// So many years after the image was made, no time server is believed any more.
+pub const TIME_YEARS_MAX: u32 = 20;
+/// The file in which the image says what it is.
+pub const BUILD_OCTETS_MAX: u64 = 4_096;
+/// How often, in seconds, announced names follow changed addresses.
+pub const NAMES_LOOK_INTERVAL: u32 = 3;
+/// How long names may take to be withdrawn at the end.
+pub const NAMES_GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Several link events in a row are handled as one.
 pub const NETWORK_SETTLE_INTERVAL: Duration = Duration::from_millis(50);
 /// A DHCP server that offered an address must confirm it by then, or all are asked again.
