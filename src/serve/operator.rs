@@ -4,6 +4,7 @@ use super::control::{Failed, Request, Response};
 use super::failure::Failure;
 use super::permit::Permits;
 use super::protocol::Protocol;
+use super::sandbox::Sandbox;
 use super::services::Services;
 use super::stop::Stopper;
 use crate::account::command::execute;
@@ -33,6 +34,8 @@ pub struct Operator {
     pub damage: u64,
     /// When the server started.
     pub started: Instant,
+    /// What the process has taken away from itself.
+    pub sandbox: Sandbox,
 }
 
 impl Operator {
@@ -106,6 +109,7 @@ impl Operator {
                 (name, if name.starts_with("octets_") { Value::Octets(value) } else { Value::Number(value) })
             }),
         );
+        report.add("sandbox", self.sandbox.entries());
         report.add("store", store_entries(&self.services.store.store().figures(), self.damage));
         report
     }

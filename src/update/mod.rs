@@ -1,4 +1,35 @@
 //! Signed updates in two slots.
+//!
+//! ```text
+//! bundle file --install--> slot that neither runs nor is confirmed --> state: on trial
+//! next start: stage one counts a try, verifies the slot, copies its binary to memory and runs it
+//! its test mail passes --confirm--> confirmed       three tries without --> the confirmed version comes back
+//! ```
+//!
+//! The formats are in [`board::card::bundle`], [`board::card::manifest`] and [`board::card::slots`]. Power may be cut at any
+//! write: [`stage_one`] and [`install`] say in which order they write. A piece of [`UPDATE_COPY_OCTETS`] is in memory at a
+//! time. Mounting, running, rebooting, and when to confirm, are left to PID 1.
+//!
+//! [`UPDATE_COPY_OCTETS`]: crate::limits::UPDATE_COPY_OCTETS
+
+mod boot;
+mod confirm;
+mod device;
+mod error;
+mod install;
+mod slot;
+mod stage_one;
+mod state;
+mod verify;
+
+pub use board::card::slots::{Prefix, Running, Slot};
+pub use boot::{BootPartition, MountedBoot};
+pub use confirm::{clear_boots, confirm, is_confirmed, last_failure, note_boot};
+pub use device::{Blocks, Lock, SlotDevice};
+pub use error::Error;
+pub use install::{Installed, Progress, Rules, Stage, install, pending, restore_kernel};
+pub use stage_one::{Choice, stage_one};
+pub use verify::{PublicKey, check_front};
 
 use crate::serve::Failure;
 use std::path::PathBuf;

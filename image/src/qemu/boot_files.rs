@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn config_txt_is_read_as_the_firmware_reads_it() {
-        let text = "# comment\nos_prefix=os-b/\n[pi4]\nkernel=other.img\n[all]\ninitramfs initramfs.img followkernel\n\n";
+        let text =
+            "# comment\nos_prefix=os-b/\n[pi4]\nkernel=other.img\n[all]\ninitramfs initramfs.img followkernel\n\n";
         let expected = Config {
             prefix: "os-b/".to_owned(),
             kernel: "kernel8.img".to_owned(),

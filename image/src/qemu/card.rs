@@ -82,9 +82,8 @@ impl Seek for Window {
 /// # Errors
 /// When the file cannot be opened or has no FAT where the boot partition belongs.
 pub fn boot_partition(image: &Path, write: bool) -> Result<FileSystem<Window>, Failure> {
-    let failed = |error: io::Error| {
-        Failure(format!("{}: its boot partition cannot be opened: {error}", image.display()))
-    };
+    let failed =
+        |error: io::Error| Failure(format!("{}: its boot partition cannot be opened: {error}", image.display()));
     let window = Window::open(image, layout::BOOT, write).map_err(failed)?;
     FileSystem::new(window, FsOptions::new()).map_err(failed)
 }

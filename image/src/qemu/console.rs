@@ -43,7 +43,12 @@ impl Console {
     }
 
     /// Takes all that `source` gives, in a thread of its own: until QEMU ends.
-    pub(super) fn follow(self: &Arc<Self>, mut source: impl Read + Send + 'static, transcript: Option<File>, show: bool) {
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        mut source: impl Read + Send + 'static,
+        transcript: Option<File>,
+        show: bool,
+    ) {
         let console = Arc::clone(self);
         let mut transcript = transcript;
         std::thread::spawn(move || {

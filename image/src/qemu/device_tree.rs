@@ -20,8 +20,10 @@ pub const ACT_LINE: u32 = 5;
 pub fn with_leds(qemu: &Path, options: &[String]) -> Result<PathBuf, Failure> {
     let version = version(qemu)?;
     let folder = crate::step::root().join("target").join("qemu");
-    let name: String =
-        format!("{version} {}", options.join(" ")).chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name: String = format!("{version} {}", options.join(" "))
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     let tree = folder.join(format!("{name}.dtb"));
     if tree.is_file() {
         return Ok(tree);

@@ -87,9 +87,9 @@ pub fn shows(seen: &[Blink], period: &[Blink]) -> bool {
     match *period.as_slice() {
         [] => false,
         // Steady: long enough to be no part of a pattern.
-        [(is_on, milliseconds)] => {
-            seen.last().is_some_and(|&(was_on, lasted)| was_on == is_on && lasted >= milliseconds.max(STEADY_MILLISECONDS))
-        }
+        [(is_on, milliseconds)] => seen
+            .last()
+            .is_some_and(|&(was_on, lasted)| was_on == is_on && lasted >= milliseconds.max(STEADY_MILLISECONDS)),
         _ => {
             // The last one is still going on.
             let Some((_, whole)) = seen.split_last() else { return false };
