@@ -97,7 +97,9 @@ impl Clock {
                 "the time servers say that the clock is off by {offset:.0} s, which cannot be; it is left as it is"
             ),
             Verdict::Behind(offset) => log::info!("the clock is behind by {offset:.3} s"),
-            Verdict::Close(offset) => log::debug!("the clock is right up to {offset:.6} s; it is slewed by {ppm:.1} ppm"),
+            Verdict::Close(offset) => {
+                log::debug!("the clock is right up to {offset:.6} s; it is slewed by {ppm:.1} ppm")
+            }
             Verdict::Ahead(offset) => log::warn!(
                 "the clock is ahead by {offset:.0} s. It is never set back: it goes slower by 1.8 s an hour until it is \
                  right. To have it right at once, restart without the saved time"
