@@ -552,3 +552,22 @@ pub const DHCP_SELECTING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const DHCP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// See [`DHCP_RETRY_INTERVAL`].
 pub const DHCP_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+// ---- set-up and factory reset -------------------------------------------------------------------------------------
+
+/// `pillarbox.toml` on the boot partition, which a person writes: it is read whole, once at every start.
+pub const SET_UP_OCTETS_MAX: u64 = 65_536;
+/// Accounts in it; each costs one password hash at the start that takes it over.
+pub const SET_UP_ACCOUNTS_MAX: usize = 32;
+/// Name servers in it: resolv.conf(5) has no more.
+pub const SET_UP_NAME_SERVERS_MAX: usize = 3;
+/// Time servers in it.
+pub const SET_UP_TIME_SERVERS_MAX: usize = 8;
+/// What set-up remembers in the data directory: digests, places of passwords, the last network settings.
+pub const SET_UP_STATE_OCTETS_MAX: u64 = 16_384;
+/// A request for a factory reset is one sentence; of a longer text, no more is read.
+pub const FACTORY_RESET_OCTETS_MAX: u64 = 1_024;
+/// The seed file system is unpacked in pieces of this size.
+pub const SEED_CHUNK_OCTETS: usize = 64 * KIB;
+/// After so many octets of it the card is waited for, so that no sync takes longer than the watchdog's patience.
+pub const SEED_SYNC_OCTETS: u64 = 4 << 20;
