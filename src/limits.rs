@@ -443,3 +443,15 @@ pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
 pub const NOTIFY_OCTETS_MAX: usize = 4_096;
 /// Sockets that the supervisor hands over: each protocol on a few addresses.
 pub const INHERITED_SOCKETS_MAX: usize = 64;
+/// How often the store is probed. Each probe that passes is a heartbeat.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a probe writes a message. Fewer would find a card that fails later, more would wear it.
+pub const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// A probe that takes longer is no heartbeat. Cards rest for seconds at a time when they tidy up.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One probe message: a block of the log holds it with its summary and events.
+pub const PROBE_MESSAGE_OCTETS_MAX: u64 = 1_024;
+/// The probe's thread reads and writes as the store's own do.
+pub const PROBE_STACK_OCTETS: usize = 256 * KIB;
+/// How often the supervisor hears that mail has moved, at most.
+pub const MAIL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);
