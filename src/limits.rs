@@ -571,3 +571,16 @@ pub const FACTORY_RESET_OCTETS_MAX: u64 = 1_024;
 pub const SEED_CHUNK_OCTETS: usize = 64 * KIB;
 /// After so many octets of it the card is waited for, so that no sync takes longer than the watchdog's patience.
 pub const SEED_SYNC_OCTETS: u64 = 4 << 20;
+
+/// How often the store is probed. Each probe that passes is a heartbeat.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a probe writes a message. Fewer would find a card that fails later, more would wear it.
+pub const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// A probe that takes longer is no heartbeat. Cards rest for seconds at a time when they tidy up.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One probe message: a block of the log holds it with its summary and events.
+pub const PROBE_MESSAGE_OCTETS_MAX: u64 = 1_024;
+/// The probe's thread reads and writes as the store's own do.
+pub const PROBE_STACK_OCTETS: usize = 256 * KIB;
+/// How often the supervisor hears that mail has moved, at most.
+pub const MAIL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);
