@@ -304,10 +304,9 @@ mod tests {
         fn half_the_settings(dir: &Path, settings: bool) -> io::Result<()> {
             if settings { std::fs::write(dir.join(SET_UP_NAME), "# Pilla word = \"secret\"\n") } else { Ok(()) }
         }
+        let erase: [Step; 3] = [half_a_format, format, half_the_settings];
         let mut steps: Vec<Step> = vec![half_a_note];
-        steps.extend(BEGIN);
-        steps.extend([half_a_format as Step, format, half_the_settings]);
-        steps.extend(FINISH);
+        steps.extend(BEGIN.into_iter().chain(erase).chain(FINISH));
         for (text, settings) in [(ERASE_MAIL, false), (ERASE_ALL, true)] {
             for cut in 0..=steps.len() {
                 let folder = boot_with(text.as_bytes());
