@@ -2,6 +2,7 @@
 
 use super::control::{Failed, Request, Response};
 use super::failure::Failure;
+use super::health::Health;
 use super::permit::Permits;
 use super::protocol::Protocol;
 use super::sandbox::Sandbox;
@@ -36,6 +37,8 @@ pub struct Operator {
     pub started: Instant,
     /// What the process has taken away from itself.
     pub sandbox: Sandbox,
+    /// What the probes have found.
+    pub health: Health,
 }
 
 impl Operator {
@@ -86,6 +89,7 @@ impl Operator {
                 ("data", text(&self.data.display())),
             ],
         );
+        report.add("health", self.health.entries());
         report.add("listeners", self.listeners.iter().map(|(protocol, address)| (protocol.name(), text(address))));
         let (resident, resident_peak) = allocator::resident_octets().unwrap_or_default();
         report.add(

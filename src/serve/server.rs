@@ -10,10 +10,12 @@ use super::connection::Surroundings;
 use super::failure::Failure;
 use super::files::{create_directory, write_fleeting};
 use super::first_start::{configuration, first_account};
+use super::health::{self, Health};
 use super::inherited::Inherited;
 use super::listener::Listener;
 use super::operator::Operator;
 use super::permit::Permits;
+use super::probe::Prober;
 use super::protocol::ListenAddress;
 use super::sandbox::Sandbox;
 use super::services::Services;
@@ -23,6 +25,7 @@ use crate::account::{self, Accounts};
 use crate::limits::{
     BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS, WORKER_THREADS_MAX,
 };
+use crate::notify::Notifier;
 use crate::status::{COUNTERS, LogRing, log_ring};
 use crate::store::{self, FileMedium, OpenReport, Store};
 use core::time::Duration;
@@ -125,7 +128,9 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         bound => bound,
     };
     let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
+    let notifier = Notifier::from_environment();
     let start = Start {
+        notifier,
         started,
         data,
         config,
@@ -166,6 +171,7 @@ fn note_panics() {
 }
 
 struct Start {
+    notifier: Notifier,
     started: Instant,
     data: PathBuf,
     config: Arc<Config>,
@@ -190,7 +196,7 @@ impl Start {
         let (stopper, stop) = Stopper::new();
         let permits =
             Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
-        let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
+        let services = Services::new(store.clone(), self.accounts.clone(), Arc::clone(&self.config));
         let operator = Arc::new(Operator {
             services: Arc::clone(&services),
             log: self.log,
@@ -201,6 +207,7 @@ impl Start {
             damage: self.damage,
             started: self.started,
             sandbox: self.sandbox,
+            health: Health::default(),
         });
         write_fleeting(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes())?;
 
@@ -240,6 +247,16 @@ impl Start {
             listeners: &operator.listeners,
         });
         drop(first);
+        self.notifier.send(&[("READY", "1"), ("STATUS", "ready")]);
+        let prober = Prober::start(store, self.accounts.clone())?;
+        drop(tokio::spawn({
+            let (operator, notifier, stop) = (Arc::clone(&operator), self.notifier.clone(), stop.clone());
+            async move { health::watch(&operator.health, |depth| prober.ask(depth), &notifier, stop).await }
+        }));
+        drop(tokio::spawn({
+            let (notifier, stop) = (self.notifier.clone(), stop.clone());
+            async move { health::tell_of_mail(&notifier, stop).await }
+        }));
         log::info!("ready after {} ms", self.started.elapsed().as_millis());
         let accounts = self.accounts.clone();
         drop(tokio::task::spawn_blocking(move || finish_removals(&accounts)));
@@ -249,6 +266,7 @@ impl Start {
             name = signals.stop() => log::info!("stopping: {name}"),
             () = stop.stopped() => log::info!("stopping"),
         }
+        self.notifier.send(&[("STOPPING", "1"), ("STATUS", "stopping")]);
         operator.stopper.stop();
         let patience = Duration::from_secs(self.config.stop_seconds);
         tokio::select! {

@@ -40,7 +40,11 @@ pub fn with_leds(qemu: &Path, options: &[String]) -> Result<PathBuf, Failure> {
             *option = format!("virt,dumpdtb={}", plain.display());
         }
     }
-    run(Command::new(qemu).args(dump).args(["-display", "none"]).stderr(std::process::Stdio::null()))?;
+    // Says on the standard error that it has done so; what matters is the file.
+    let said = Command::new(qemu).args(dump).args(["-nodefaults", "-display", "none"]).output().map_err(failed)?;
+    if !plain.is_file() {
+        return Err(Failure(format!("QEMU wrote no device tree: {}", String::from_utf8_lossy(&said.stderr).trim())));
+    }
     let phandle = output(Command::new("fdtget").args(["-t", "x"]).arg(&plain).args([CONTROLLER, "phandle"]))?;
     std::fs::write(&source, overlay_source(phandle.trim())).map_err(failed)?;
     run(Command::new("dtc").args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"]).arg(&overlay).arg(&source))?;

@@ -190,7 +190,8 @@ impl Machine {
         add(&["-chardev", "socket,id=qmp,fd=0", "-mon", "chardev=qmp,mode=control"]);
         // A reset stops here until the boot files were read again; a power-off until we have seen it.
         add(&["-action", "reboot=shutdown", "-action", "shutdown=pause", "-action", "watchdog=reset"]);
-        add(&["-chardev", "stdio,id=console,signal=off"]);
+        // Not `stdio`, which would read the monitor's commands as the console's input.
+        add(&["-chardev", "file,id=console,path=/dev/fd/1"]);
         let drive = format!("format=raw,cache=writeback,file={}", self.card.source().replace(',', ",,"));
         let mut network = "user,id=net".to_owned();
         for Forward { host, guest } in &self.forwards {

@@ -145,7 +145,8 @@ mod tests {
                  {\"return\": \"0000000009030180: 0x00000060\\r\\n\", \"id\": 1}",
                 r#"{"error": {"class": "GenericError", "desc": "no such thing"}, "id": 2}"#,
             ];
-            for (line, answer) in BufReader::new(theirs).lines().zip(answers) {
+            // The answers first: after the last one no line is waited for.
+            for (answer, line) in answers.into_iter().zip(BufReader::new(theirs).lines()) {
                 assert!(line.unwrap().starts_with('{'));
                 writer.write_all(format!("{answer}\r\n").as_bytes()).unwrap();
             }

@@ -5,21 +5,24 @@
 //! Whatever happens, the state of all links is looked up anew and made right; so no event has to be understood.
 
 use super::addresses;
+use super::clock::{self, Clock};
 use super::dhcp::{self, Report, Reporter};
 use super::interfaces::{self, Interface};
 use super::ipv4::Configuration;
 use super::ipv6;
 use super::link::Link;
 use super::links::Links;
+use super::names::Names;
 use super::netlink::Netlink;
 use super::resolver::Resolver;
 use super::settings::{Ipv6, Settings};
-use crate::limits::{NETWORK_HEARTBEAT_INTERVAL, NETWORK_METRIC, NETWORK_REPORTS_MAX};
+use crate::limits::{NETWORK_HEARTBEAT_INTERVAL, NETWORK_METRIC, NETWORK_REPORTS_MAX, TIME_SERVERS_MAX};
 use crate::notify::Notifier;
 use std::io;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Everything that the main loop knows.
@@ -31,6 +34,7 @@ pub struct Manager {
     links: Vec<Link>,
     reports: (Sender<Report>, Receiver<Report>),
     clients: u64,
+    time_servers: watch::Sender<Vec<String>>,
     is_up: bool,
 }
 
@@ -48,6 +52,7 @@ impl Manager {
             links: Vec::new(),
             reports: channel(NETWORK_REPORTS_MAX),
             clients: 0,
+            time_servers: watch::Sender::default(),
             is_up: false,
         })
     }
@@ -61,6 +66,19 @@ impl Manager {
         let events = Links::listen()?;
         let mut heartbeat = interval(NETWORK_HEARTBEAT_INTERVAL);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (synchronised, mut clock) = watch::channel(false);
+        tokio::spawn(
+            Clock {
+                servers: self.time_servers.subscribe(),
+                synchronised,
+                earliest: clock::earliest(&self.settings.build_file),
+                may_set: self.settings.set_clock,
+            }
+            .run(),
+        );
+        let names = Names::announce(&self.settings.host_name, self.settings.interface.clone())
+            .inspect_err(|error| log::error!("{}.local cannot be announced: {error}", self.settings.host_name))
+            .ok();
         self.bring_loopback_up();
         self.look();
         self.notifier.send(&[("READY", "1")]);
@@ -73,15 +91,23 @@ impl Manager {
                     self.look();
                 }
                 Some(report) = self.reports.1.recv() => self.hear(report),
+                Ok(()) = clock.changed() => self.notifier.send(&[("X_PILLARBOX_CLOCK", "synchronised")]),
                 _ = heartbeat.tick() => {
                     // Also without any event: whatever was missed is found here.
                     self.look();
+                    names.iter().for_each(Names::look);
                     self.notifier.send(&[("WATCHDOG", "1"), ("X_PILLARBOX_NETWORK", self.state())]);
+                    if *clock.borrow() {
+                        self.notifier.send(&[("X_PILLARBOX_CLOCK", "synchronised")]);
+                    }
                 }
             }
         }
         self.notifier.send(&[("STOPPING", "1")]);
         self.links.iter_mut().for_each(Link::stop_client);
+        if let Some(names) = names {
+            names.withdraw();
+        }
         Ok(())
     }
 
@@ -198,6 +224,27 @@ impl Manager {
             log::info!("the network is {}", self.state());
             self.notifier.send(&[("X_PILLARBOX_NETWORK", self.state())]);
         }
+        let servers = if self.is_up { self.servers_for_time() } else { Vec::new() };
+        self.time_servers.send_if_modified(|known| {
+            let differs = *known != servers;
+            *known = servers;
+            differs
+        });
+    }
+
+    /// The local network's first server, those of the settings, the other local ones: so that no DHCP server alone is the
+    /// majority while the Internet can be reached.
+    fn servers_for_time(&self) -> Vec<String> {
+        let mut local = self.in_order().filter_map(Link::wanted).flat_map(|wanted| &wanted.time_servers);
+        let mut servers: Vec<String> = Vec::new();
+        let first = local.next().map(ToString::to_string);
+        for server in first.into_iter().chain(self.settings.time_servers.clone()).chain(local.map(ToString::to_string))
+        {
+            if servers.len() < TIME_SERVERS_MAX && !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers
     }
 
     fn state(&self) -> &'static str {

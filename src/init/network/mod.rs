@@ -14,17 +14,21 @@
 
 mod addresses;
 mod cidr;
+mod clock;
 mod dhcp;
+mod discipline;
 mod interfaces;
 mod ipv4;
 mod ipv6;
 mod link;
 mod links;
 mod manager;
+mod names;
 mod netlink;
 mod privileges;
 mod resolver;
 mod settings;
+mod sntp;
 
 pub use cidr::Cidr;
 pub use settings::{Ipv6, Settings, SettingsError};
@@ -55,7 +59,7 @@ pub fn run(settings: &Path) -> Result<(), Failure> {
     if let Err(error) = privileges::drop_most() {
         log::warn!("capabilities cannot be given up: {error}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
     let runtime = runtime.map_err(|error| failed("no runtime", &error))?;
     let manager = Manager::new(settings, notifier).map_err(|error| failed("no rtnetlink", &error))?;
     let ended = runtime.block_on(manager.run()).map_err(|error| failed("the kernel's messages", &error));
