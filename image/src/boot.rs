@@ -90,8 +90,8 @@ pub fn config_txt(prefix: Prefix) -> Vec<u8> {
 /// is where PID 1 writes. `panic=10` restarts after a panic; Debian's kernel would stay there.
 pub const COMMAND_LINE: &str = "console=tty1 console=ttyS1,115200 rdinit=/init panic=10 cgroup_enable=memory quiet";
 
-/// Set-up template for people.
-const PILLARBOX_TOML: &str = include_str!("../boot/pillarbox.toml");
+/// Set-up template for people: the one that the appliance itself writes after a factory reset.
+const PILLARBOX_TOML: &str = include_str!("../../src/init/set_up.toml");
 /// What the card is, for those who put it into a computer.
 const README_TXT: &str = include_str!("../boot/README.txt");
 
