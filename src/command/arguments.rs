@@ -79,6 +79,9 @@ pub enum Subcommands {
         /// The public key that bundles must be signed with (minisign)
         #[arg(long, value_name = "FILE", default_value = "/etc/pillarbox/update.pub")]
         key: PathBuf,
+        /// Install it also if it is older than the version that runs
+        #[arg(long)]
+        allow_older: bool,
     },
     /// PID 1's network child
     #[command(hide = true)]

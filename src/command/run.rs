@@ -56,7 +56,9 @@ fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure
         },
         Subcommands::Stop => done(ask_running(place.data, &Request::Stop)?),
         Subcommands::Checkpoint => done(ask_running(place.data, &Request::Checkpoint)?),
-        Subcommands::Update { file, slots, boot, key } => update::run(&UpdateOptions { file, slots, boot, key }),
+        Subcommands::Update { file, slots, boot, key, allow_older } => {
+            update::run(&UpdateOptions { file, slots, boot, key, allow_older })
+        }
         Subcommands::Network { settings } => init::network::run(&settings),
         Subcommands::SetUp { boot, run } => init::set_up::run(&boot, &data, &run),
         Subcommands::Version => print(&format!("pillarbox {}\n", env!("CARGO_PKG_VERSION"))),

@@ -38,7 +38,8 @@ pub const FORMAT_VERSION: u16 = 1;
 /// What the trusted comment of a signature has before the version, among words that are separated by tabs.
 pub const VERSION_WORD: &str = "version:";
 
-const MAGIC: [u8; 8] = *b"PBOXUPDT";
+/// What a bundle begins with.
+pub const MAGIC: [u8; 8] = *b"PBOXUPDT";
 const SIGNATURE_AT: usize = 32;
 const CRC_AT: usize = HEADER_OCTETS - 4;
 
