@@ -10,7 +10,7 @@
 //!
 //! Who may know whom: [`mail`] knows nobody. [`wire`], [`mime`] and [`store`] know `mail`. [`session`] knows
 //! `wire`, `mime` and the store's types. [`account`] knows `mail` and `store`. [`serve`] binds them all to sockets.
-//! [`limits`] and [`status`] may be read from anywhere.
+//! [`limits`], [`status`] and [`notify`] may be used from anywhere.
 
 pub mod account;
 pub mod command;
@@ -18,6 +18,7 @@ pub mod init;
 pub mod limits;
 pub mod mail;
 pub mod mime;
+pub mod notify;
 pub mod serve;
 pub mod session;
 pub mod status;

@@ -437,6 +437,60 @@ pub const LOG_LINE_OCTETS_MAX: usize = 600;
 /// The last log lines, kept in memory.
 pub const LOG_RING_OCTETS_MAX: usize = 64 * KIB;
 
+// ---- the appliance: PID 1 ------------------------------------------------------------------------------------------
+
+/// The hardware watchdog resets the machine after so long without being fed. Never more than 15 s: the Raspberry Pi's takes
+/// the request modulo 16 s in most kernels.
+pub const WATCHDOG_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is fed: three times in its time-out.
+pub const WATCHDOG_FEED_INTERVAL: Duration = Duration::from_secs(4);
+/// PID 1 looks around at least so often.
+pub const SUPERVISOR_INTERVAL: Duration = Duration::from_secs(1);
+/// A child without a heartbeat for so long is killed; it beats every 5 to 10 s.
+pub const CHILD_BEAT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Until its first heartbeat, as it may have a whole log to read.
+pub const CHILD_START_TIMEOUT: Duration = Duration::from_secs(180);
+/// A child that ran for so long has proved that it can: its next start comes soon.
+pub const CHILD_PROVED: Duration = Duration::from_secs(60);
+/// The wait before a child's next start: at first, and at most. Doubled each time in between.
+pub const CHILD_DELAY_MIN: Duration = Duration::from_millis(250);
+/// The longest of these waits.
+pub const CHILD_DELAY_MAX: Duration = Duration::from_secs(60);
+/// So many kills for silence in a row, and the whole machine starts again.
+pub const SILENT_RESTARTS_MAX: u32 = 4;
+/// So many starts of the machine in a row that did not become healthy, and it stays up all the same.
+pub const UNHEALTHY_BOOTS_MAX: u32 = 3;
+/// A new version must have moved its test mail by then, or it has lost this try.
+pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(240);
+/// How long `serve` and then the network child may take to end.
+pub const CHILD_STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// The card must have shown up by then.
+pub const CARD_TIMEOUT: Duration = Duration::from_secs(20);
+/// e2fsck of a file system in order, and of a large one after a power cut.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// e2fsck when it repairs everything.
+pub const REPAIR_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+/// The set-up step: it hashes passwords and opens the store.
+pub const SET_UP_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The installation of an update.
+pub const UPDATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// After a message has moved, the LED shows it for so long.
+pub const MAIL_SHOWN: Duration = Duration::from_secs(2);
+/// How often the time is kept on the card.
+pub const CLOCK_KEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// One datagram of a child (sd_notify(3)).
+pub const NOTICE_OCTETS_MAX: usize = 2 * KIB;
+/// Memory of the cgroup that `serve` is in: its ceiling, and room for the cache of the files that it reads and writes, which
+/// the kernel counts as well and gives back when it is short.
+pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;
+
+// ---- supervision --------------------------------------------------------------------------------------------------
+
+/// One datagram to the supervisor (sd_notify(3)): what PID 1 and systemd take in one piece.
+pub const NOTIFY_OCTETS_MAX: usize = 4_096;
+/// Sockets that the supervisor hands over: each protocol on a few addresses.
+pub const INHERITED_SOCKETS_MAX: usize = 64;
+
 // ---- update -------------------------------------------------------------------------------------------------------
 
 /// How often a new version is started without passing its test mail before the confirmed one comes back.
@@ -447,3 +501,86 @@ pub const UPDATE_COPY_OCTETS: usize = 64 * KIB;
 pub const CONFIG_TXT_OCTETS_MAX: usize = 16 * KIB;
 /// A public key file of minisign; they have about 120 octets.
 pub const UPDATE_KEY_OCTETS_MAX: u64 = 4096;
+
+// ---- network ------------------------------------------------------------------------------------------------------
+
+/// The file that says what the network's child shall do.
+pub const NETWORK_SETTINGS_OCTETS_MAX: u64 = 16 * 1024;
+/// Wired interfaces that are used at one time: the built-in one, and as many as a board has USB sockets.
+pub const NETWORK_LINKS_MAX: usize = 8;
+/// Routes that one DHCP server may give (RFC 3442); one or two are usual.
+pub const NETWORK_ROUTES_MAX: usize = 8;
+/// Name servers in resolv.conf: resolv.conf(5), MAXNS is 3 in musl and glibc.
+pub const NAME_SERVERS_MAX: usize = 3;
+/// Time servers that are known at one time: from the settings, or from DHCP servers.
+pub const TIME_SERVERS_MAX: usize = 8;
+/// Of these, how many are asked: the median of three survives one that lies.
+pub const TIME_SERVERS_ASKED_MAX: usize = 3;
+/// Addresses of this machine that are looked at.
+pub const NETWORK_ADDRESSES_MAX: usize = 64;
+/// Reports of DHCP clients that wait for the main loop; a client waits when it is full.
+pub const NETWORK_REPORTS_MAX: usize = 16;
+/// The route metric of the first interface; each further one is worse by one. Less than the kernel's 1024 for IPv6.
+pub const NETWORK_METRIC: u32 = 100;
+/// How often the network's child says that it lives.
+pub const NETWORK_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(10);
+/// The first and the longest pause while no time server has answered.
+pub const TIME_RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// See [`TIME_RETRY_INTERVAL`].
+pub const TIME_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(64);
+/// How often time servers are asked when the clock is right. RFC 5905 figure 27: at most 36 h.
+pub const TIME_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// A time server must answer by then.
+pub const TIME_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// RFC 5905 figure 21, STEPT: a clock that is behind by so much is stepped.
+pub const TIME_STEP: Duration = Duration::from_millis(128);
+/// A clock that is ahead by more is worth a warning: slewing takes weeks.
+pub const TIME_WARNING: Duration = Duration::from_secs(600);
+/// So many years after the image was made, no time server is believed any more.
+pub const TIME_YEARS_MAX: u32 = 20;
+/// The file in which the image says what it is.
+pub const BUILD_OCTETS_MAX: u64 = 4_096;
+/// How often, in seconds, announced names follow changed addresses.
+pub const NAMES_LOOK_INTERVAL: u32 = 3;
+/// How long names may take to be withdrawn at the end.
+pub const NAMES_GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Several link events in a row are handled as one.
+pub const NETWORK_SETTLE_INTERVAL: Duration = Duration::from_millis(50);
+/// A DHCP server that offered an address must confirm it by then, or all are asked again.
+pub const DHCP_SELECTING_TIMEOUT: Duration = Duration::from_secs(20);
+/// The first and the longest pause after a DHCP client has failed.
+pub const DHCP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// See [`DHCP_RETRY_INTERVAL`].
+pub const DHCP_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+// ---- set-up and factory reset -------------------------------------------------------------------------------------
+
+/// `pillarbox.toml` on the boot partition, which a person writes: it is read whole, once at every start.
+pub const SET_UP_OCTETS_MAX: u64 = 65_536;
+/// Accounts in it; each costs one password hash at the start that takes it over.
+pub const SET_UP_ACCOUNTS_MAX: usize = 32;
+/// Name servers in it: resolv.conf(5) has no more.
+pub const SET_UP_NAME_SERVERS_MAX: usize = 3;
+/// Time servers in it.
+pub const SET_UP_TIME_SERVERS_MAX: usize = 8;
+/// What set-up remembers in the data directory: digests, places of passwords, the last network settings.
+pub const SET_UP_STATE_OCTETS_MAX: u64 = 16_384;
+/// A request for a factory reset is one sentence; of a longer text, no more is read.
+pub const FACTORY_RESET_OCTETS_MAX: u64 = 1_024;
+/// The seed file system is unpacked in pieces of this size.
+pub const SEED_CHUNK_OCTETS: usize = 64 * KIB;
+/// After so many octets of it the card is waited for, so that no sync takes longer than the watchdog's patience.
+pub const SEED_SYNC_OCTETS: u64 = 4 << 20;
+
+/// How often the store is probed. Each probe that passes is a heartbeat.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a probe writes a message. Fewer would find a card that fails later, more would wear it.
+pub const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// A probe that takes longer is no heartbeat. Cards rest for seconds at a time when they tidy up.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One probe message: a block of the log holds it with its summary and events.
+pub const PROBE_MESSAGE_OCTETS_MAX: u64 = 1_024;
+/// The probe's thread reads and writes as the store's own do.
+pub const PROBE_STACK_OCTETS: usize = 256 * KIB;
+/// How often the supervisor hears that mail has moved, at most.
+pub const MAIL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);

@@ -8,5 +8,8 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     pillarbox::status::allocator::keep_resident_memory_small();
+    if pillarbox::init::is_pid_one() {
+        pillarbox::init::run();
+    }
     pillarbox::command::run()
 }

@@ -1,22 +1,37 @@
-//! What a board is. So far: which one it is, and how much memory it has, so that the memory ceiling can be judged
-//! against the machine. LED, watchdog, card and network come with the appliance.
+//! What a board is: which one, and what it has for an appliance: kernel modules, an LED, a watchdog, a card, a network,
+//! a clock, a thermometer.
 //!
-//! Everything is read from files below a root folder, which tests replace; nothing here keeps state.
+//! | module | what it knows |
+//! |---|---|
+//! | [`identity`] | what the device tree says |
+//! | [`definition`] | the boards that are known; one file a board: `rpi`, `qemu_virt`, `desktop` |
+//! | [`led`] | what the appliance shows to a person |
+//! | [`watchdog`] | what restarts a machine that hangs |
+//! | [`card`] | which device the card is, and what lies where on it |
+//! | [`network`] | interfaces by what they are, not by name |
+//! | [`thermal`] | how hot it is |
+//!
+//! Everything is read from and written to files below a root folder, which tests replace; what is read of one has a
+//! bound. Nothing here mounts, loads modules or runs by itself: that is left to PID 1.
 
 pub mod card;
+pub mod definition;
+mod desktop;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+mod file;
+pub mod identity;
+pub mod led;
+pub mod network;
+mod qemu_virt;
+mod rpi;
+pub mod thermal;
+pub mod watchdog;
+
+pub use definition::{Clock, Definition, Kind, Modules};
+pub use identity::Identity;
 
 use std::path::Path;
-
-/// What kind of machine this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A Raspberry Pi, by its device tree.
-    RaspberryPi,
-    /// QEMU's `virt` machine.
-    QemuVirt,
-    /// Anything else: no hardware of its own to look after.
-    Desktop,
-}
 
 /// A machine as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +42,14 @@ pub struct Board {
     pub model: Option<String>,
     /// Memory in octets that the kernel manages; `None` if it does not say.
     pub memory_octets: Option<u64>,
+    /// What the device tree says.
+    pub identity: Identity,
+    /// What is known about boards like this.
+    pub definition: &'static Definition,
 }
 
-/// A device tree's model name has a few dozen octets; more is not read.
-const MODEL_OCTETS_MAX: usize = 256;
-
 impl Board {
-    /// The machine that this program runs on.
+    /// The machine that this program runs on. `/proc` has to be mounted.
     #[must_use]
     pub fn detect() -> Self {
         Self::detect_below(Path::new("/"))
@@ -42,26 +58,20 @@ impl Board {
     /// The machine whose `/proc` stands below `root`.
     #[must_use]
     pub fn detect_below(root: &Path) -> Self {
-        let model = std::fs::read(root.join("proc/device-tree/model")).ok().map(|octets| {
-            // The property ends with a NUL (Devicetree Specification 2.2.4, <string>).
-            let text = octets.split(|&octet| octet == 0).next().unwrap_or_default();
-            String::from_utf8_lossy(text.get(..MODEL_OCTETS_MAX).unwrap_or(text)).into_owned()
-        });
-        let compatible = std::fs::read(root.join("proc/device-tree/compatible")).unwrap_or_default();
-        let is = |name: &str| compatible.split(|&octet| octet == 0).any(|entry| entry == name.as_bytes());
-        let kind = if model.as_deref().is_some_and(|model| model.starts_with("Raspberry Pi")) {
-            Kind::RaspberryPi
-        } else if is("linux,dummy-virt") {
-            Kind::QemuVirt
-        } else {
-            Kind::Desktop
-        };
-        let memory = std::fs::read_to_string(root.join("proc/meminfo")).ok();
-        Self { kind, model, memory_octets: memory.as_deref().and_then(memory_total) }
+        let identity = Identity::read(root);
+        let definition = Definition::of(&identity);
+        let memory = file::text(&root.join("proc/meminfo"));
+        Self {
+            kind: definition.kind,
+            model: identity.model.clone(),
+            memory_octets: memory.as_deref().and_then(memory_total),
+            identity,
+            definition,
+        }
     }
 }
 
-/// `MemTotal` of `/proc/meminfo` in octets.
+/// `MemTotal` of `/proc/meminfo` in octets (proc_meminfo(5)).
 fn memory_total(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -71,34 +81,33 @@ fn memory_total(meminfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::Machine;
 
-    fn machine(model: Option<&[u8]>, compatible: &[u8]) -> Board {
-        let root = tempfile::tempdir().expect("a temporary folder");
-        let tree = root.path().join("proc/device-tree");
-        std::fs::create_dir_all(&tree).expect("folders");
+    fn machine(model: Option<&str>, compatible: &[&str]) -> Board {
+        let machine = Machine::new();
         if let Some(model) = model {
-            std::fs::write(tree.join("model"), model).expect("model");
-            std::fs::write(tree.join("compatible"), compatible).expect("compatible");
+            machine.device_tree(model, compatible);
         }
-        std::fs::write(root.path().join("proc/meminfo"), "MemFree: 1 kB\nMemTotal:  931244 kB\n").expect("meminfo");
-        Board::detect_below(root.path())
+        machine.file("proc/meminfo", "MemFree: 1 kB\nMemTotal:  931244 kB\n");
+        Board::detect_below(machine.root())
     }
 
     #[test]
     fn boards_are_known_by_their_device_tree() {
-        let pi = machine(Some(b"Raspberry Pi 3 Model B Plus Rev 1.3\0"), b"raspberrypi,3-model-b-plus\0brcm,bcm2837\0");
+        let pi = machine(Some("Raspberry Pi 3 Model B Plus Rev 1.3"), &["raspberrypi,3-model-b-plus", "brcm,bcm2837"]);
         assert_eq!(pi.kind, Kind::RaspberryPi);
         assert_eq!(pi.model.as_deref(), Some("Raspberry Pi 3 Model B Plus Rev 1.3"));
         assert_eq!(pi.memory_octets, Some(931_244 * 1024));
-        assert_eq!(machine(Some(b"linux,dummy-virt\0"), b"linux,dummy-virt\0").kind, Kind::QemuVirt);
-        assert_eq!(machine(None, b"").kind, Kind::Desktop);
+        let virt = machine(Some("linux,dummy-virt"), &["linux,dummy-virt"]);
+        assert_eq!((virt.kind, virt.definition.name), (Kind::QemuVirt, "QEMU virt"));
+        assert_eq!(machine(None, &[]).kind, Kind::Desktop);
     }
 
     #[test]
     fn what_is_not_there_is_not_known() {
-        let root = tempfile::tempdir().expect("a temporary folder");
-        let board = Board::detect_below(root.path());
-        assert_eq!(board, Board { kind: Kind::Desktop, model: None, memory_octets: None });
+        let machine = Machine::new();
+        let board = Board::detect_below(machine.root());
+        assert_eq!((board.kind, board.model, board.memory_octets), (Kind::Desktop, None, None));
         assert_eq!(memory_total("MemTotal: many kB"), None);
     }
 }

@@ -55,7 +55,9 @@ pub fn steps(only: &[String], list: bool) -> Result<(), Failure> {
 }
 
 fn packages() -> Result<(), Failure> {
-    debian::ensure(debian::TEST_PACKAGES)
+    debian::ensure(debian::TEST_PACKAGES)?;
+    debian::ensure(debian::BUILD_PACKAGES)?;
+    debian::ensure(debian::IMAGE_PACKAGES)
 }
 
 fn format() -> Result<(), Failure> {

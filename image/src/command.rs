@@ -1,10 +1,12 @@
 //! The command line of the host tool: which verb does what. The work is done by the modules that it names.
 
-use crate::{ci, firmware};
+use crate::packages::{self, Versions};
+use crate::{build, ci, firmware, flash, inspect, key, qemu};
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Cross-builds Pillarbox and runs its checks.
+/// Builds Pillarbox and the image for its card, and runs its checks.
 #[derive(Parser)]
 #[command(name = "cargo image", bin_name = "cargo image", version)]
 struct Arguments {
@@ -14,6 +16,65 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Build the card's image, target/image/pillarbox.img
+    ///
+    /// Takes kernel, boot firmware and e2fsck from Debian in the versions of image/packages.lock, and the binary from
+    /// `cargo image firmware`. Files that were fetched once are kept below target/image/packages.
+    #[command(after_help = "Examples:\n  cargo image build\n  cargo image build --newest\n  \
+                            cargo image build --binary target/firmware/aarch64/pillarbox")]
+    Build {
+        /// Take this static aarch64 binary instead of building one
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Take the newest versions of the Debian packages, without changing the lock
+        #[arg(long)]
+        newest: bool,
+        /// Public key that updates are signed with [default: target/image/update.pub, made when it is not there]
+        #[arg(long, value_name = "FILE.pub")]
+        update_key: Option<PathBuf>,
+        /// Debian mirror [default: the one that this machine's apt uses]
+        #[arg(long, value_name = "URI")]
+        mirror: Option<String>,
+    },
+    /// Write the newest versions of the Debian packages to image/packages.lock
+    Lock {
+        /// Debian mirror [default: the one that this machine's apt uses]
+        #[arg(long, value_name = "URI")]
+        mirror: Option<String>,
+    },
+    /// Make the key that signs updates: target/image/update.key and update.pub
+    Key {
+        /// Encrypt the secret key with a password, which is asked for
+        #[arg(long)]
+        encrypted: bool,
+    },
+    /// Show what an image or a card holds: partitions, files, versions
+    #[command(after_help = "Examples:\n  cargo image inspect\n  cargo image inspect --initramfs /dev/sdb")]
+    Inspect {
+        /// An image or a device [default: target/image/pillarbox.img]
+        file: Option<PathBuf>,
+        /// List the files of the initramfs too
+        #[arg(long)]
+        initramfs: bool,
+    },
+    /// Write the image to a card, read it back and compare
+    ///
+    /// Asks before it writes. Refuses what is mounted, swap, part of something larger, too small, a partition, or a
+    /// disk that cannot be taken out.
+    #[command(after_help = "Examples:\n  cargo image flash /dev/sdb\n  cargo image flash /dev/mmcblk0 --yes")]
+    Flash {
+        /// The whole card, not a partition of it; `lsblk` names them
+        device: PathBuf,
+        /// The image [default: target/image/pillarbox.img]
+        #[arg(long, value_name = "FILE")]
+        image: Option<PathBuf>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Write also to a device that does not say that it can be taken out
+        #[arg(long)]
+        force: bool,
+    },
     /// Build the static binary that is the whole user space of the appliance, into target/firmware/ARCHITECTURE/
     ///
     /// Uses rustup's musl target where rustup can provide it, and otherwise builds the standard library from
@@ -27,6 +88,12 @@ enum Verb {
         #[arg(long)]
         from_source: bool,
     },
+    /// Boot the card image in QEMU, with its ports on this computer: `cargo qemu`
+    ///
+    /// Works on a copy of the image, target/image/qemu.img, which is kept so that mail stays. Ctrl-C switches the machine
+    /// off in order; a second one cuts its power.
+    #[command(after_help = "Examples:\n  cargo qemu\n  cargo qemu --fresh --memory 1024\n  cargo qemu --raspi3b")]
+    Qemu(qemu::command::Options),
     /// Run what CI runs: format, lints, licences, tests, interop, fuzzing, firmware
     #[command(after_help = "Examples:\n  cargo ci\n  cargo ci --list\n  cargo ci --only clippy --only test")]
     Ci {
@@ -43,7 +110,16 @@ enum Verb {
 #[must_use]
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Build { binary, newest, update_key, mirror } => {
+            let versions = if newest { Versions::Newest } else { Versions::Locked };
+            build::build(&build::Options { binary, versions, mirror, update_key })
+        }
+        Verb::Lock { mirror } => packages::lock(mirror.as_deref()),
+        Verb::Inspect { file, initramfs } => inspect::inspect(file.as_deref(), initramfs),
+        Verb::Flash { device, image, yes, force } => flash::flash(&flash::Options { device, image, yes, force }),
+        Verb::Key { encrypted } => key::create(encrypted),
         Verb::Firmware { architecture, from_source } => firmware::build(&architecture, from_source),
+        Verb::Qemu(options) => qemu::command::run(options),
         Verb::Ci { only, list } => ci::steps(&only, list),
     };
     match outcome {

@@ -32,6 +32,30 @@ pub const TEST_PACKAGES: &[Package] = &[
     Package { name: "g++", proof: "g++" },
 ];
 
+/// What makes a card's image.
+pub const BUILD_PACKAGES: &[Package] = &[
+    Package { name: "apt", proof: "apt-cache" },
+    Package { name: "debian-archive-keyring", proof: "/usr/share/doc/debian-archive-keyring" },
+    Package { name: "dpkg", proof: "dpkg-deb" },
+    Package { name: "kmod", proof: "/usr/sbin/depmod" },
+    Package { name: "e2fsprogs", proof: "/usr/sbin/mke2fs" },
+    Package { name: "dosfstools", proof: "/usr/sbin/mkfs.vfat" },
+    Package { name: "mtools", proof: "mcopy" },
+];
+
+/// What looks into an image in the tests, and what runs it; besides [`BUILD_PACKAGES`].
+pub const IMAGE_PACKAGES: &[Package] = &[
+    Package { name: "dosfstools", proof: "/usr/sbin/fsck.vfat" },
+    Package { name: "mtools", proof: "mcopy" },
+    Package { name: "fdisk", proof: "/usr/sbin/sfdisk" },
+    Package { name: "e2fsprogs", proof: "/usr/sbin/e2fsck" },
+    Package { name: "cpio", proof: "cpio" },
+    Package { name: "file", proof: "file" },
+    Package { name: "xz-utils", proof: "xz" },
+    Package { name: "device-tree-compiler", proof: "dtc" },
+    Package { name: "qemu-system-arm", proof: "qemu-system-aarch64" },
+];
+
 /// Rust with the library's source, for machines whose rustup cannot fetch the musl target.
 pub const RUST_SOURCE_PACKAGES: &[Package] = &[
     Package { name: "rustc-web", proof: "/usr/share/doc/rustc-web" },

@@ -117,7 +117,10 @@ fn compile(architecture: Architecture, toolchain: &Toolchain, zigbuild: &Path) -
 }
 
 /// Reads the ELF header: right machine, 64 bits, and no interpreter, which makes it static. Gives the file's size.
-fn check(file: &Path, architecture: Architecture) -> Result<usize, Failure> {
+///
+/// # Errors
+/// Says which of these is not so.
+pub fn check(file: &Path, architecture: Architecture) -> Result<usize, Failure> {
     let octets = std::fs::read(file).map_err(|error| Failure(format!("{}: {error}", file.display())))?;
     let wrong = |what: &str| Failure(format!("{}: {what}", file.display()));
     let u16_at = |at: usize| octets.get(at..at + 2).map(|b| b.iter().rev().fold(0u16, |n, &b| n << 8 | u16::from(b)));

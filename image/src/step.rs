@@ -52,3 +52,33 @@ pub fn has_program(name: &str) -> bool {
     let Some(path) = std::env::var_os("PATH") else { return false };
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
+
+/// Turns an input or output error into a failure that names the file.
+pub fn at(path: &Path) -> impl Fn(std::io::Error) -> Failure + '_ {
+    move |error| Failure(format!("{}: {error}", path.display()))
+}
+
+/// The folder with everything that belongs to the card's image: `target/image`.
+pub fn image_folder() -> PathBuf {
+    root().join("target").join("image")
+}
+
+/// Lower-case hexadecimal digits of octets, as checksums are written.
+pub fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// Writes a file so that it is there whole or not at all: under another name first, then renamed.
+///
+/// # Errors
+/// What the file system said, with the file's name.
+pub fn write_whole(path: &Path, octets: &[u8]) -> Result<(), Failure> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(at(folder))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    let part = PathBuf::from(name);
+    std::fs::write(&part, octets).map_err(at(&part))?;
+    std::fs::rename(&part, path).map_err(at(path))
+}

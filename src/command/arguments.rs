@@ -3,6 +3,7 @@
 use crate::account::{AccountCommand, AliasCommand, DomainCommand};
 use crate::serve::{EXIT_CODES, ListenAddress};
 use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// A mail appliance in one binary: SMTP, IMAP and POP3 with bounded memory.
@@ -83,6 +84,22 @@ pub enum Subcommands {
         #[arg(long)]
         allow_older: bool,
     },
+    /// PID 1's way to a child: joins a cgroup, gives up root, becomes the rest of the command line
+    #[command(hide = true)]
+    Launch {
+        /// The user that it runs as
+        #[arg(long, value_name = "UID")]
+        user: u32,
+        /// Its only group
+        #[arg(long, value_name = "GID")]
+        group: u32,
+        /// The cgroup that holds it
+        #[arg(long, value_name = "DIR")]
+        cgroup: Option<PathBuf>,
+        /// Its command line, without the program
+        #[arg(last = true, required = true, value_name = "ARGS")]
+        arguments: Vec<OsString>,
+    },
     /// PID 1's network child
     #[command(hide = true)]
     Network {
@@ -128,6 +145,12 @@ pub struct Serve {
     /// written to the file `ports` in the data directory.
     #[arg(long, value_name = "PROTOCOL=ADDRESS:PORT")]
     pub listen: Vec<ListenAddress>,
+    /// Make no account at the first start: set-up does
+    #[arg(long, hide = true)]
+    pub no_first_account: bool,
+    /// Give up all rights that serving mail does not need (Landlock and seccomp)
+    #[arg(long, hide = true)]
+    pub sandbox: bool,
 }
 
 /// How a password is given.
@@ -359,6 +382,15 @@ mod tests {
         let error = parse("pillarbox serve --listen https=*:443").unwrap_err().to_string();
         assert!(error.contains("https is not supported by this version"), "{error}");
         assert_eq!(parse("pillarbox serve --listen smtp").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn what_is_launched_keeps_its_own_arguments() {
+        let line = "pillarbox launch --user 1000 --group 1000 -- --data /data/mail serve --listen smtp=*:25";
+        let Subcommands::Launch { user, cgroup, arguments, .. } = parse(line).unwrap().command else { panic!() };
+        assert_eq!((user, cgroup), (1_000, None));
+        assert_eq!(arguments, ["--data", "/data/mail", "serve", "--listen", "smtp=*:25"]);
+        assert!(parse("pillarbox launch --user 1000 --group 1000").is_err());
     }
 
     #[test]

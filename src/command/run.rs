@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, Subcommands};
 use super::target::{Place, Target, ask_running, unexpected};
 use crate::account::{AccountCommand, AliasCommand, Command, DomainCommand};
-use crate::init;
+use crate::init::{self, launch::LaunchOptions};
 use crate::limits::PASSWORD_OCTETS_MAX;
 use crate::serve::control::{Request, Response};
 use crate::serve::{Failure, ServeOptions, keep_files_private, serve};
@@ -32,7 +32,13 @@ pub fn run() -> ExitCode {
 fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure> {
     let place = Place { data: &data, config: config.as_ref() };
     match command {
-        Subcommands::Serve(options) => serve(&ServeOptions { data, config, listen: options.listen }),
+        Subcommands::Serve(options) => serve(&ServeOptions {
+            data,
+            config,
+            listen: options.listen,
+            first_account: !options.no_first_account,
+            sandbox: options.sandbox,
+        }),
         Subcommands::Account(account) => {
             let (command, json) = account.command(read_password)?;
             change(place, Command::Account(command), json)
@@ -58,6 +64,9 @@ fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure
         Subcommands::Checkpoint => done(ask_running(place.data, &Request::Checkpoint)?),
         Subcommands::Update { file, slots, boot, key, allow_older } => {
             update::run(&UpdateOptions { file, slots, boot, key, allow_older })
+        }
+        Subcommands::Launch { user, group, cgroup, arguments } => {
+            init::launch::run(&LaunchOptions { user, group, cgroup, arguments })
         }
         Subcommands::Network { settings } => init::network::run(&settings),
         Subcommands::SetUp { boot, run } => init::set_up::run(&boot, &data, &run),

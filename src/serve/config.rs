@@ -150,6 +150,14 @@ impl Config {
         Ok(config)
     }
 
+    /// Directories of the certificate and the key that are given, where they really are: what renews them puts others
+    /// there.
+    #[must_use]
+    pub fn certificate_folders(&self) -> Vec<PathBuf> {
+        let files = [&self.tls_certificate, &self.tls_key].into_iter().flatten();
+        files.filter_map(|file| Some(std::fs::canonicalize(file).ok()?.parent()?.to_owned())).collect()
+    }
+
     /// What parsing alone does not see: the key and what is wrong with its value.
     fn check(&self) -> Result<(), (&'static str, String)> {
         let between = |key, value: u64, least: u64, most: u64| {

@@ -17,6 +17,8 @@ pub enum Failure {
     Unavailable(String),
     /// 4: the store is damaged, or of a newer version.
     Damaged(String),
+    /// 4 as well, and only seen by PID 1: a child could not be set up, and has not begun.
+    Launch(String),
 }
 
 /// The table of exit codes, for help and README.
@@ -38,7 +40,7 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::Unavailable(_) => 3,
-            Self::Damaged(_) => 4,
+            Self::Damaged(_) | Self::Launch(_) => 4,
         }
     }
 
@@ -57,9 +59,11 @@ impl Failure {
 impl core::fmt::Display for Failure {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Failed(message) | Self::Usage(message) | Self::Unavailable(message) | Self::Damaged(message) => {
-                f.write_str(message)
-            }
+            Self::Failed(message)
+            | Self::Usage(message)
+            | Self::Unavailable(message)
+            | Self::Damaged(message)
+            | Self::Launch(message) => f.write_str(message),
         }
     }
 }

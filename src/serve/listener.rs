@@ -1,4 +1,4 @@
-//! Listening sockets: bound before anything is promised, then accepting until the server stops.
+//! Listening sockets: bound (or inherited) before anything is promised, then accepting until the server stops.
 //!
 //! Owns one socket. A client that gets no permit hears its protocol's temporary refusal and is closed at once, on the
 //! listener's own task: refusals hold no memory and wait for nobody. When the system is out of something (files,
@@ -43,6 +43,21 @@ impl Listener {
             .and_then(|socket| socket.local_addr().map(|address| (socket, address)))
             .map_err(|error| explain(wanted, &error))?;
         Ok(Self { protocol: wanted.protocol, socket, address })
+    }
+
+    /// Listens on a socket that another process has opened. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// A message for people, as the operating system says.
+    pub fn inherited(protocol: Protocol, socket: std::net::TcpListener) -> Result<Self, String> {
+        // The flag belongs to the socket, not to this process: the one that opened it must not accept from it.
+        let opened = socket.set_nonblocking(true).and_then(|()| {
+            let address = socket.local_addr()?;
+            Ok((TcpListener::from_std(socket)?, address))
+        });
+        let (socket, address) =
+            opened.map_err(|error| format!("cannot listen for {protocol} on the supervisor's socket: {error}"))?;
+        Ok(Self { protocol, socket, address })
     }
 
     /// What it speaks.

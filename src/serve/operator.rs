@@ -2,8 +2,10 @@
 
 use super::control::{Failed, Request, Response};
 use super::failure::Failure;
+use super::health::Health;
 use super::permit::Permits;
 use super::protocol::Protocol;
+use super::sandbox::Sandbox;
 use super::services::Services;
 use super::stop::Stopper;
 use crate::account::command::execute;
@@ -33,6 +35,10 @@ pub struct Operator {
     pub damage: u64,
     /// When the server started.
     pub started: Instant,
+    /// What the process has taken away from itself.
+    pub sandbox: Sandbox,
+    /// What the probes have found.
+    pub health: Health,
 }
 
 impl Operator {
@@ -83,6 +89,7 @@ impl Operator {
                 ("data", text(&self.data.display())),
             ],
         );
+        report.add("health", self.health.entries());
         report.add("listeners", self.listeners.iter().map(|(protocol, address)| (protocol.name(), text(address))));
         let (resident, resident_peak) = allocator::resident_octets().unwrap_or_default();
         report.add(
@@ -106,6 +113,7 @@ impl Operator {
                 (name, if name.starts_with("octets_") { Value::Octets(value) } else { Value::Number(value) })
             }),
         );
+        report.add("sandbox", self.sandbox.entries());
         report.add("store", store_entries(&self.services.store.store().figures(), self.damage));
         report
     }

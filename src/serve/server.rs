@@ -10,10 +10,14 @@ use super::connection::Surroundings;
 use super::failure::Failure;
 use super::files::{create_directory, write_fleeting};
 use super::first_start::{configuration, first_account};
+use super::health::{self, Health};
+use super::inherited::Inherited;
 use super::listener::Listener;
 use super::operator::Operator;
 use super::permit::Permits;
+use super::probe::Prober;
 use super::protocol::ListenAddress;
+use super::sandbox::Sandbox;
 use super::services::Services;
 use super::stop::{StopSignal, Stopper};
 use super::{control, dispatch, process, tls};
@@ -21,6 +25,7 @@ use crate::account::{self, Accounts};
 use crate::limits::{
     BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS, WORKER_THREADS_MAX,
 };
+use crate::notify::Notifier;
 use crate::status::{COUNTERS, LogRing, log_ring};
 use crate::store::{self, FileMedium, OpenReport, Store};
 use core::time::Duration;
@@ -38,8 +43,12 @@ pub struct ServeOptions {
     pub data: PathBuf,
     /// Another configuration file than the one there.
     pub config: Option<PathBuf>,
-    /// Where to listen instead of where the configuration says.
+    /// Where to listen instead of where the configuration says, and beside the sockets that the supervisor has opened.
     pub listen: Vec<ListenAddress>,
+    /// Does a first start make an account? Not on the appliance, where set-up does.
+    pub first_account: bool,
+    /// Restrict the process to what it needs.
+    pub sandbox: bool,
 }
 
 /// What a store is opened for.
@@ -98,16 +107,19 @@ fn store_options(config: &Config, r#use: StoreUse) -> store::Options {
 pub fn run(options: &ServeOptions) -> Result<(), Failure> {
     let started = Instant::now();
     process::keep_files_private();
+    let inherited = Inherited::from_environment().map_err(Failure::Failed)?;
     create_directory(&options.data)?;
     // Messages and the table show a path that is good from everywhere.
     let data = std::fs::canonicalize(&options.data)?;
     let config = Arc::new(configuration(&data, options.config.as_ref(), true)?);
     let log = log_ring::start(config.log_level).map_err(|error| Failure::Failed(error.to_string()))?;
     note_panics();
+    // Before there are other threads: each begins with what the one has that starts it.
+    let sandbox = if options.sandbox { Sandbox::apply(&data, &config.certificate_folders()) } else { Sandbox::off() };
     let runtime = runtime()?;
     let listeners = {
         let _inside = runtime.enter();
-        bind(wanted(options, &config))
+        listeners(inherited, options, &config)
     };
     // A first start that fails at its ports leaves no store behind. Where there is one, another server may have it, which
     // then is the news.
@@ -116,7 +128,19 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         bound => bound,
     };
     let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
-    let start = Start { started, data, config, log, accounts, damage: report.damage_count, listeners };
+    let notifier = Notifier::from_environment();
+    let start = Start {
+        notifier,
+        started,
+        data,
+        config,
+        log,
+        accounts,
+        damage: report.damage_count,
+        listeners,
+        sandbox,
+        makes_account: options.first_account,
+    };
     let result = runtime.block_on(start.serve(store.clone()));
     // Sessions that have not ended hear that the store is closed, or are dropped where they wait. What was acknowledged
     // is on the card.
@@ -147,6 +171,7 @@ fn note_panics() {
 }
 
 struct Start {
+    notifier: Notifier,
     started: Instant,
     data: PathBuf,
     config: Arc<Config>,
@@ -154,6 +179,8 @@ struct Start {
     accounts: Accounts,
     damage: u64,
     listeners: Result<Vec<Listener>, Failure>,
+    sandbox: Sandbox,
+    makes_account: bool,
 }
 
 impl Start {
@@ -169,7 +196,7 @@ impl Start {
         let (stopper, stop) = Stopper::new();
         let permits =
             Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
-        let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
+        let services = Services::new(store.clone(), self.accounts.clone(), Arc::clone(&self.config));
         let operator = Arc::new(Operator {
             services: Arc::clone(&services),
             log: self.log,
@@ -179,6 +206,8 @@ impl Start {
             data: self.data.clone(),
             damage: self.damage,
             started: self.started,
+            sandbox: self.sandbox,
+            health: Health::default(),
         });
         write_fleeting(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes())?;
 
@@ -200,11 +229,14 @@ impl Start {
         drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), stop.clone())));
 
         // Only now that nothing can go wrong any more: the password is shown once. Hashing it keeps no listener waiting.
-        let first = tokio::task::spawn_blocking({
-            let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
-            move || first_account(&accounts, &host_name)
-        });
-        let first = first.await.map_err(|error| Failure::Failed(error.to_string()))??;
+        let first = match self.makes_account {
+            false => None,
+            true => {
+                let (accounts, host_name) = (self.accounts.clone(), self.config.host_name.clone());
+                let making = tokio::task::spawn_blocking(move || first_account(&accounts, &host_name));
+                making.await.map_err(|error| Failure::Failed(error.to_string()))??
+            }
+        };
         let accounts = self.accounts.clone();
         let administrator = services.store.read(move |_| accounts.administrator()).await?;
         announce(&Banner {
@@ -215,6 +247,16 @@ impl Start {
             listeners: &operator.listeners,
         });
         drop(first);
+        self.notifier.send(&[("READY", "1"), ("STATUS", "ready")]);
+        let prober = Prober::start(store, self.accounts.clone())?;
+        drop(tokio::spawn({
+            let (operator, notifier, stop) = (Arc::clone(&operator), self.notifier.clone(), stop.clone());
+            async move { health::watch(&operator.health, |depth| prober.ask(depth), &notifier, stop).await }
+        }));
+        drop(tokio::spawn({
+            let (notifier, stop) = (self.notifier.clone(), stop.clone());
+            async move { health::tell_of_mail(&notifier, stop).await }
+        }));
         log::info!("ready after {} ms", self.started.elapsed().as_millis());
         let accounts = self.accounts.clone();
         drop(tokio::task::spawn_blocking(move || finish_removals(&accounts)));
@@ -224,6 +266,7 @@ impl Start {
             name = signals.stop() => log::info!("stopping: {name}"),
             () = stop.stopped() => log::info!("stopping"),
         }
+        self.notifier.send(&[("STOPPING", "1"), ("STATUS", "stopping")]);
         operator.stopper.stop();
         let patience = Duration::from_secs(self.config.stop_seconds);
         tokio::select! {
@@ -241,16 +284,17 @@ impl Start {
     }
 }
 
-fn wanted(options: &ServeOptions, config: &Config) -> Vec<ListenAddress> {
-    let given = [&options.listen, &config.listen].into_iter().find(|list| !list.is_empty());
-    given.cloned().unwrap_or_else(|| ListenAddress::usual(process::is_root()))
-}
-
-/// Binds all, or says everything that is in the way.
-fn bind(wanted: Vec<ListenAddress>) -> Result<Vec<Listener>, Failure> {
+/// Listens on what was handed over, else where the configuration says; in both cases `--listen` goes before that. Says
+/// everything that is in the way.
+fn listeners(inherited: Inherited, options: &ServeOptions, config: &Config) -> Result<Vec<Listener>, Failure> {
+    let wanted = match (&options.listen, &config.listen) {
+        (given, _) if !given.is_empty() || !inherited.is_empty() => given.clone(),
+        (_, configured) if !configured.is_empty() => configured.clone(),
+        _ => ListenAddress::usual(process::is_root()),
+    };
     let (mut listeners, mut errors) = (Vec::new(), Vec::new());
-    for address in wanted {
-        match Listener::bind(address) {
+    for listener in inherited.listeners().into_iter().chain(wanted.into_iter().map(Listener::bind)) {
+        match listener {
             Ok(listener) => listeners.push(listener),
             Err(error) => errors.push(error),
         }

@@ -209,7 +209,8 @@ pub struct Wire {
 }
 
 impl Wire {
-    fn new(stream: TcpStream) -> Self {
+    /// Over a connection that was made elsewhere.
+    pub fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream: BufReader::new(stream) }

@@ -1,0 +1,171 @@
+//! Which version of the program runs: chosen once by stage one, confirmed once it has moved its test mail.
+//!
+//! Owns the partition with the slots. Stage one hands over by exec(2): what it knows goes along in the environment.
+
+use super::boot::Machine;
+use super::console::say;
+use super::mounts;
+use super::notice::Request;
+use super::power;
+use crate::update::{self, Choice, MountedBoot, PublicKey, SlotDevice};
+use board::card::layout::SLOTS;
+use board::card::slots::Running;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+/// Updates must be signed with this key.
+pub const KEY: &str = "/etc/pillarbox/update.pub";
+/// Where a chosen version is copied to, in memory.
+const INTO: &str = "/run/version";
+const STAGE: &str = "PILLARBOX_STAGE";
+const SLOT: &str = "PILLARBOX_SLOT";
+const ATTEMPT: &str = "PILLARBOX_ATTEMPT";
+
+/// The version that runs, and what is known of the others.
+pub struct Version {
+    running: Running,
+    on_trial: bool,
+    slots: Option<SlotDevice>,
+    unhealthy_boots: u32,
+    proved: bool,
+}
+
+/// Stage one: chooses the version to run and becomes it, unless it is this one.
+pub fn choose(machine: &mut Machine) {
+    if std::env::var_os(STAGE).is_some() {
+        let running = Running::from_letter(std::env::var(SLOT).ok().as_deref());
+        let attempt = std::env::var(ATTEMPT).ok().and_then(|attempt| attempt.parse().ok());
+        machine.version.take_over(running, attempt.unwrap_or(0));
+        return;
+    }
+    let Some(slots) = &machine.version.slots else { return };
+    let key = match PublicKey::load(Path::new(KEY)) {
+        Ok(key) => key,
+        Err(error) => return say(&format!("updates cannot be checked, the factory version runs: {error}")),
+    };
+    if let Err(error) = std::fs::create_dir_all(INTO) {
+        return say(&format!("{INTO}: {error}"));
+    }
+    let choice = update::stage_one(slots, &key, Path::new(INTO));
+    choice.notes.iter().for_each(|note| say(note));
+    if choice.kernel_rollback.is_some() {
+        restore_kernel(machine);
+    }
+    hand_over(machine, &choice);
+}
+
+/// The trial of a kernel is over: the one before it comes back.
+fn restore_kernel(machine: &mut Machine) {
+    let Some((card, slots)) = machine.card.as_ref().zip(machine.version.slots.as_ref()) else { return };
+    let device = board::card::partition(card, board::card::layout::BOOT.number);
+    if let Err(error) = mounts::boot(&device) {
+        return say(&format!("the kernel from before the update cannot be chosen: {device}: {error}"));
+    }
+    let restored = update::restore_kernel(slots, &MountedBoot::at(Path::new(mounts::BOOT)));
+    mounts::release();
+    match restored {
+        Ok(true) => {
+            say("the kernel from before the update comes back");
+            machine.hardware.feed();
+            power::end(Request::Reboot);
+        }
+        Ok(false) => {}
+        Err(error) => say(&format!("the kernel from before the update cannot be chosen: {error}")),
+    }
+}
+
+/// Becomes the chosen version. The watchdog stays armed while nobody holds it: a version that does not take it loses its
+/// try.
+fn hand_over(machine: &mut Machine, choice: &Choice) {
+    let Some(binary) = &choice.binary else { return };
+    machine.hardware.feed();
+    let slot = choice.running.slot().map_or("", board::card::slots::Slot::letter);
+    let error = Command::new(binary)
+        .arg0("/init")
+        .env_clear()
+        .env(STAGE, "two")
+        .env(SLOT, slot)
+        .env(ATTEMPT, choice.attempt.to_string())
+        .exec();
+    say(&format!("the version in slot {slot} cannot be run, the factory version runs: {error}"));
+}
+
+impl Version {
+    /// What is on a card; the factory version until [`choose`] has said otherwise.
+    #[must_use]
+    pub fn of(card: Option<&str>) -> Self {
+        let device = card.map(|card| board::card::partition(card, SLOTS.number));
+        let slots = device.and_then(|device| {
+            SlotDevice::open(Path::new(&device)).inspect_err(|error| say(&format!("no updates: {error}"))).ok()
+        });
+        Self { running: Running::Factory, on_trial: false, slots, unhealthy_boots: 0, proved: false }
+    }
+
+    fn take_over(&mut self, running: Running, attempt: u32) {
+        self.running = running;
+        self.on_trial = attempt > 0;
+    }
+
+    /// Counts this start as one that has not become healthy yet.
+    pub fn begin(&mut self) {
+        let Some(slots) = &self.slots else { return };
+        match update::note_boot(slots) {
+            Ok(boots) => self.unhealthy_boots = boots,
+            Err(error) => say(&format!("this start is not counted: {error}")),
+        }
+    }
+
+    /// How many starts in a row have not become healthy, with this one.
+    #[must_use]
+    pub fn unhealthy_boots(&self) -> u32 {
+        self.unhealthy_boots
+    }
+
+    /// Is it being tried?
+    #[must_use]
+    pub fn is_trial(&self) -> bool {
+        self.on_trial && !self.proved
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn running(&self) -> Running {
+        self.running
+    }
+
+    /// The slots, if the card has them.
+    #[must_use]
+    pub fn slots(&self) -> Option<&SlotDevice> {
+        self.slots.as_ref()
+    }
+
+    /// It has moved its test mail: it is healthy, and if it was on trial, it stays.
+    pub fn proved(&mut self) {
+        if self.proved {
+            return;
+        }
+        let Some(slots) = &self.slots else { return };
+        let confirmed = update::confirm(slots, self.running).and_then(|new| update::clear_boots(slots).map(|()| new));
+        match confirmed {
+            Ok(new) => {
+                if new {
+                    say("the new version has moved its test mail and stays");
+                }
+                self.proved = true;
+                self.unhealthy_boots = 0;
+            }
+            // The next probe tries again.
+            Err(error) => say(&format!("the version that runs cannot be confirmed yet: {error}")),
+        }
+    }
+}
+
+impl core::fmt::Debug for Version {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Version")
+            .field("running", &self.running)
+            .field("on_trial", &self.on_trial)
+            .finish_non_exhaustive()
+    }
+}
