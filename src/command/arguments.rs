@@ -80,6 +80,9 @@ pub enum Subcommands {
         /// The public key that bundles must be signed with (minisign)
         #[arg(long, value_name = "FILE", default_value = "/etc/pillarbox/update.pub")]
         key: PathBuf,
+        /// Install it also if it is older than the version that runs
+        #[arg(long)]
+        allow_older: bool,
     },
     /// PID 1's way to a child: joins a cgroup, gives up root, becomes the rest of the command line
     #[command(hide = true)]
