@@ -64,6 +64,11 @@ pub enum Subcommands {
     Stop,
     /// Have a running server write its index to the card now
     Checkpoint,
+    /// Restart the appliance: mail is stopped in order, then the machine starts anew
+    Reboot,
+    /// Switch the appliance off in order; then it can be unplugged
+    #[command(name = "poweroff")]
+    PowerOff,
     /// Show the version
     Version,
     /// Install a signed update bundle on this appliance

@@ -27,7 +27,8 @@ Exit codes:
   0  done
   1  it did not work; standard error says why
   2  the command line or the configuration file is wrong
-  3  no server is running on this data directory (status, log, stop, checkpoint),
+  3  no server is running on this data directory (status, log, stop, checkpoint,
+     reboot, poweroff),
      or another process has it open and does not answer
   4  the store is damaged, or was made by a newer Pillarbox";
 
