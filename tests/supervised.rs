@@ -1,12 +1,14 @@
 //! `serve` as a supervisor's child, as PID 1 of the appliance and systemd have it: sockets that it inherits, a launch
-//! that takes root away.
+//! that takes root away, its sandbox, heartbeats.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
 
 use command_fds::{CommandFdExt, FdMapping};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, geteuid};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -393,4 +395,42 @@ fn the_machine_is_left_to_its_own_tools_where_it_is_no_appliance() {
     assert!(status.contains(r#""files":"not restricted""#), "{status}");
     assert_eq!(served.stop(), Some(0));
     assert!(!ear.drain().contains("X_PILLARBOX_REQUEST"));
+}
+
+/// The id of a process's thread.
+fn thread(process: Pid, name: &str) -> Pid {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let is_called = |path: &Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    let found = tasks.map(|task| task.unwrap().path()).find(|path| is_called(path)).unwrap();
+    Pid::from_raw(found.file_name().unwrap().to_str().unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_store_that_hangs_is_no_heartbeat_while_the_process_lives() {
+    let supervisor = Supervisor::new();
+    supervisor.set_up();
+    let ear = Ear::of(&supervisor);
+    let mut command = supervisor.with_sockets(supervisor.serve(&[]), None);
+    command.env("NOTIFY_SOCKET", &ear.path);
+    let served = supervisor.start(command);
+    ear.until("X_PILLARBOX_PROBE=passed");
+    // ptrace(2) stops the writer and no other thread: as a card would that never answers.
+    let writer = thread(served.pid(), "pillarbox-log");
+    ptrace::seize(writer, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(writer).unwrap();
+    waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
+    let heard = eventually("the probe to be missed", || {
+        let heard = ear.drain();
+        heard.contains("X_PILLARBOX_HEALTH=degraded").then_some(heard)
+    });
+    assert!(heard.contains("the store has not answered"), "{heard}");
+    // The process answers all the same, and says what is the matter.
+    let status = succeed(pillarbox(&supervisor.data()).args(["status", "--json"]), b"");
+    assert!(status.contains(r#""state":"degraded""#) && !status.contains(r#""probes_failed":0"#), "{status}");
+    supervisor.connect("smtp").until("220 ");
+    assert!(!ear.drain().contains("WATCHDOG"));
+    ptrace::detach(writer, None).unwrap();
+    assert!(ear.until("WATCHDOG=1").contains("X_PILLARBOX_HEALTH=serving"));
+    deliver(&mut supervisor.connect("smtp"), "again");
+    assert_eq!(served.stop(), Some(0));
 }

@@ -133,6 +133,10 @@ The first start makes the data directory with a commented pillarbox.toml, a cert
 unless domains were added before, one account whose password is shown once. When every listener accepts, the line
 \"ready\" is printed. SIGHUP reads certificates again.
 
+Under systemd: Type=notify and WatchdogSec=60 (a heartbeat means that the store answered). Sockets of socket units are
+taken instead of those in pillarbox.toml, so that clients wait while the server restarts; FileDescriptorName= is the
+protocol, and without it the usual port says which.
+
 Examples:
   pillarbox serve
   pillarbox --data /srv/mail serve --listen smtp=127.0.0.1:0 --listen imap=[::1]:1143";
