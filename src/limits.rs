@@ -584,3 +584,7 @@ pub const PROBE_MESSAGE_OCTETS_MAX: u64 = 1_024;
 pub const PROBE_STACK_OCTETS: usize = 256 * KIB;
 /// How often the supervisor hears that mail has moved, at most.
 pub const MAIL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the server looks whether the clock was set. Until then clients see a certificate of another time.
+pub const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Less than this is a correction, not another time.
+pub const CLOCK_JUMP_MIN: Duration = Duration::from_secs(60);

@@ -30,6 +30,10 @@ Exit codes:
   3  no server is running on this data directory (status, log, stop, checkpoint),
      or another process has it open and does not answer;
      there are no update slots, or they are in use (update)
+
+  3  no server is running on this data directory (status, log, stop, checkpoint,
+     reboot, poweroff),
+     or another process has it open and does not answer
   4  the store is damaged, or was made by a newer Pillarbox";
 
 impl Failure {

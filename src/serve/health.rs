@@ -104,8 +104,9 @@ impl Health {
     fn passed(&self, probed: Probed, took: Duration) {
         let mut record = self.record();
         let state = State::of(probed);
-        if !record.text.is_empty() && record.text != text(probed) {
-            log::warn!("health: {}: {}", state.name(), text(probed));
+        if record.text != text(probed) {
+            let level = if state == State::Serving { log::Level::Info } else { log::Level::Warn };
+            log::log!(level, "health: {}: {}", state.name(), text(probed));
         }
         record.state = state;
         text(probed).clone_into(&mut record.text);

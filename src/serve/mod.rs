@@ -5,6 +5,7 @@ pub mod auth;
 mod banner;
 mod buffer_pool;
 pub mod certificate;
+mod clock;
 pub mod config;
 mod connection;
 pub mod control;

@@ -9,6 +9,7 @@ use super::sandbox::Sandbox;
 use super::services::Services;
 use super::stop::Stopper;
 use crate::account::command::execute;
+use crate::notify::Notifier;
 use crate::status::{COUNTERS, LogRing, Report, Value, allocator};
 use crate::store;
 use std::net::SocketAddr;
@@ -39,6 +40,8 @@ pub struct Operator {
     pub sandbox: Sandbox,
     /// What the probes have found.
     pub health: Health,
+    /// PID 1 of the appliance, if that is what this runs on.
+    pub appliance: Option<Notifier>,
 }
 
 impl Operator {
@@ -68,6 +71,22 @@ impl Operator {
                 Ok(()) => Response::Done,
                 Err(error) => failed(error.into()),
             },
+            Request::Reboot => self.ask_pid_1("reboot"),
+            Request::PowerOff => self.ask_pid_1("poweroff"),
+        }
+    }
+
+    /// The machine is PID 1's: it stops its children in order, this one as well, and then does as asked.
+    fn ask_pid_1(&self, request: &str) -> Response {
+        let Some(pid_1) = &self.appliance else {
+            let message =
+                format!("this is no Pillarbox appliance: use this machine's own tools, such as `systemctl {request}`");
+            return failed(Failure::Failed(message));
+        };
+        log::info!("control: {request}");
+        match pid_1.request(&[("X_PILLARBOX_REQUEST", request)]) {
+            Ok(()) => Response::Done,
+            Err(error) => failed(Failure::Failed(format!("PID 1 does not take requests now ({error}): try again"))),
         }
     }
 

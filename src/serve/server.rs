@@ -5,6 +5,7 @@
 
 use super::banner::{Banner, places, ports_file};
 use super::certificate::Certificate;
+use super::clock::ClockWatch;
 use super::config::Config;
 use super::connection::Surroundings;
 use super::failure::Failure;
@@ -23,7 +24,8 @@ use super::stop::{StopSignal, Stopper};
 use super::{control, dispatch, process, tls};
 use crate::account::{self, Accounts};
 use crate::limits::{
-    BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS, WORKER_THREADS_MAX,
+    BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, CLOCK_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS,
+    WORKER_THREADS_MAX,
 };
 use crate::notify::Notifier;
 use crate::status::{COUNTERS, LogRing, log_ring};
@@ -32,7 +34,7 @@ use core::time::Duration;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -187,6 +189,8 @@ impl Start {
     async fn serve(self, store: Store) -> Result<(), Failure> {
         let listeners = self.listeners?;
         let machine = process::machine_name();
+        // From before the certificate is looked at: no jump is missed.
+        let clock = ClockWatch::new(SystemTime::now(), Instant::now());
         let certificate = Arc::new(Certificate::open(&self.data, &self.config, &machine, process::now())?);
         let tls = tls::server_config(Arc::<Certificate>::clone(&certificate))
             .map_err(|error| Failure::Failed(format!("TLS: {error}")))?;
@@ -208,6 +212,7 @@ impl Start {
             started: self.started,
             sandbox: self.sandbox,
             health: Health::default(),
+            appliance: process::is_appliance().then(|| self.notifier.clone()).filter(Notifier::is_active),
         });
         write_fleeting(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes())?;
 
@@ -226,7 +231,7 @@ impl Start {
                 async move { operator.answer(request).await }
             }
         })));
-        drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), stop.clone())));
+        drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), clock, stop.clone())));
 
         // Only now that nothing can go wrong any more: the password is shown once. Hashing it keeps no listener waiting.
         let first = match self.makes_account {
@@ -309,18 +314,26 @@ fn announce(banner: &Banner<'_>) {
     let _ = out.flush();
 }
 
-/// Renews the certificate in time, and reads it again at SIGHUP.
-async fn keep_certificate(certificate: Arc<Certificate>, mut stop: StopSignal) {
+/// Renews the certificate in time, and at once when the clock was set; reads it again at SIGHUP.
+async fn keep_certificate(certificate: Arc<Certificate>, mut clock: ClockWatch, mut stop: StopSignal) {
     let mut hang_up = match signal(SignalKind::hangup()) {
         Ok(hang_up) => hang_up,
         Err(error) => return log::error!("SIGHUP: {error}"),
     };
+    let mut checked = Instant::now();
     loop {
         tokio::select! {
             () = stop.stopped() => return,
             _ = hang_up.recv() => log::info!("SIGHUP: reading certificates again"),
-            () = tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL) => {}
+            () = tokio::time::sleep(CLOCK_CHECK_INTERVAL) => {
+                if clock.was_set(SystemTime::now(), Instant::now()) {
+                    log::info!("the clock was set");
+                } else if checked.elapsed() < CERTIFICATE_CHECK_INTERVAL {
+                    continue;
+                }
+            }
         }
+        checked = Instant::now();
         let certificate = Arc::clone(&certificate);
         match tokio::task::spawn_blocking(move || certificate.refresh(process::now())).await {
             Ok(Ok(())) => {}
