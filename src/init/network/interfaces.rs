@@ -100,8 +100,12 @@ mod tests {
         let folder = root.join("sys/class/net").join(name);
         fs::create_dir_all(&folder).unwrap();
         let index = index.to_string();
-        let usual =
-            [("type", "1"), ("ifindex", index.as_str()), ("address", "02:00:00:00:00:01\n"), ("uevent", "INTERFACE=x\n")];
+        let usual = [
+            ("type", "1"),
+            ("ifindex", index.as_str()),
+            ("address", "02:00:00:00:00:01\n"),
+            ("uevent", "INTERFACE=x\n"),
+        ];
         for (file, text) in usual.iter().chain(files) {
             fs::write(folder.join(file), text).unwrap();
         }
@@ -141,7 +145,8 @@ mod tests {
         add(root, "usb0", 3, &[]);
         let device = root.join("sys/class/net/eth0/device");
         fs::create_dir_all(&device).unwrap();
-        std::os::unix::fs::symlink(format!("../../../firmware/devicetree/base/{node}"), device.join("of_node")).unwrap();
+        std::os::unix::fs::symlink(format!("../../../firmware/devicetree/base/{node}"), device.join("of_node"))
+            .unwrap();
         assert_eq!(device_tree_mac(root, "eth0"), Some([0xb8, 0x27, 0xeb, 1, 2, 3]));
         assert_eq!(device_tree_mac(root, "usb0"), None);
         fs::write(tree.join(node).join("local-mac-address"), [0; 6]).unwrap();

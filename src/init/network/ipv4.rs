@@ -95,7 +95,8 @@ mod tests {
         lease.yiaddr = Ipv4Addr::new(192, 168, 7, 20);
         lease.subnet_mask = Ipv4Addr::new(255, 255, 255, 0);
         lease.lease_time_sec = 120;
-        lease.gateways = Some(vec![Ipv4Addr::UNSPECIFIED, Ipv4Addr::new(192, 168, 7, 1), Ipv4Addr::new(192, 168, 7, 2)]);
+        lease.gateways =
+            Some(vec![Ipv4Addr::UNSPECIFIED, Ipv4Addr::new(192, 168, 7, 1), Ipv4Addr::new(192, 168, 7, 2)]);
         lease.dns_srvs = Some((0..200).map(|number| Ipv4Addr::new(192, 168, 7, number)).collect());
         lease.ntp_srvs = Some(vec![Ipv4Addr::new(192, 168, 7, 1)]);
         lease

@@ -41,8 +41,8 @@ mod tests {
         let fixed = Ipv6::Static("2001:db8::7/64".parse().unwrap());
         for (ipv6, values) in [(Ipv6::Auto, ["0", "1", "1"]), (Ipv6::Off, ["1", "0", "0"]), (fixed, ["0", "1", "0"])] {
             configure(root.path(), "eth0", ipv6).unwrap();
-            let found =
-                ["disable_ipv6", "accept_ra", "autoconf"].map(|file| std::fs::read_to_string(folder.join(file)).unwrap());
+            let found = ["disable_ipv6", "accept_ra", "autoconf"]
+                .map(|file| std::fs::read_to_string(folder.join(file)).unwrap());
             assert_eq!(found, values);
         }
     }

@@ -92,8 +92,7 @@ impl Netlink {
         lifetime: Option<Duration>,
     ) -> io::Result<()> {
         let octets = octets(address.address());
-        let mut attributes =
-            RtBuffer::from_iter([attribute(Ifa::Local, &octets)?, attribute(Ifa::Address, &octets)?]);
+        let mut attributes = RtBuffer::from_iter([attribute(Ifa::Local, &octets)?, attribute(Ifa::Address, &octets)?]);
         if let Some(lifetime) = lifetime {
             // struct ifa_cacheinfo: preferred and valid seconds, then two times that only the kernel sets. If this process
             // ends, the address still ends when its lease does.

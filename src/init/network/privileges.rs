@@ -5,12 +5,8 @@
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 
 /// Links and routes; raw sockets for DHCP; DHCP's port 68; the clock.
-const KEPT: [Capability; 4] = [
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_NET_RAW,
-    Capability::CAP_NET_BIND_SERVICE,
-    Capability::CAP_SYS_TIME,
-];
+const KEPT: [Capability; 4] =
+    [Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW, Capability::CAP_NET_BIND_SERVICE, Capability::CAP_SYS_TIME];
 
 /// Gives up all capabilities that are not needed, for good.
 ///

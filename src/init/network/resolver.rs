@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn each_server_once_and_three_at_most() {
-        let servers = ["10.0.0.1", "10.0.0.1", "2001:db8::53", "10.0.0.2", "10.0.0.3"].map(|text| text.parse().unwrap());
+        let servers =
+            ["10.0.0.1", "10.0.0.1", "2001:db8::53", "10.0.0.2", "10.0.0.3"].map(|text| text.parse().unwrap());
         let text = render(servers);
         let lines: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(lines, ["nameserver 10.0.0.1", "nameserver 2001:db8::53", "nameserver 10.0.0.2"]);
