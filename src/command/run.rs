@@ -65,10 +65,8 @@ fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure
         Subcommands::Update { file, slots, boot, key, allow_older } => {
             update::run(&UpdateOptions { file, slots, boot, key, allow_older })
         }
-
         Subcommands::Reboot => done(ask_running(place.data, &Request::Reboot)?),
         Subcommands::PowerOff => done(ask_running(place.data, &Request::PowerOff)?),
-        Subcommands::Update { file, slots, boot, key } => update::run(&UpdateOptions { file, slots, boot, key }),
         Subcommands::Launch { user, group, cgroup, arguments } => {
             init::launch::run(&LaunchOptions { user, group, cgroup, arguments })
         }

@@ -114,6 +114,9 @@ fn open_card(machine: &mut Machine) {
     if machine.has_boot && !steps::factory_reset(machine, &card) {
         return;
     }
+    if machine.has_boot {
+        steps::update(machine, &card);
+    }
     data::extend(&card);
     let device = data::partition(&card);
     let hardware = &mut machine.hardware;

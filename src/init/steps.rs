@@ -5,9 +5,14 @@ use super::boot::Machine;
 use super::boot_partition::MountedBoot;
 use super::console::{self, say};
 use super::factory_reset::{self, Request};
+use super::notice;
 use super::one_shot::{self, Ended};
+use super::power;
 use super::{data, mounts, supervisor};
-use crate::limits::SET_UP_TIMEOUT;
+use crate::limits::{SET_UP_TIMEOUT, UPDATE_TIMEOUT};
+use crate::update;
+use board::card::layout::SLOTS;
+use board::card::slots::Slot;
 use board::led::State;
 use core::time::Duration;
 use std::path::Path;
@@ -21,6 +26,8 @@ fn role(machine: &mut Machine, arguments: &[&str], timeout: Duration) -> std::io
     let output = || console::for_child(machine.line.verbose).map_or_else(Stdio::null, Stdio::from);
     let mut command = Command::new(supervisor::PROGRAM);
     command.args(arguments).env_clear().env("PILLARBOX_APPLIANCE", "1");
+    // An update must not go to the slot that runs.
+    command.env("PILLARBOX_SLOT", machine.version.running().slot().map_or("", Slot::letter));
     command.stdin(Stdio::null()).stdout(output()).stderr(output());
     let hardware = &mut machine.hardware;
     one_shot::run(&mut command, timeout, || hardware.feed())
@@ -71,5 +78,29 @@ pub fn factory_reset(machine: &mut Machine, card: &str) -> bool {
             say(&format!("the factory reset is not finished, the next start goes on with it: {error}"));
             false
         }
+    }
+}
+
+/// Installs the bundle that lies on the boot partition, if there is one, and starts the machine again to try it. Not while
+/// another version is on trial: first that has to show what it is worth.
+pub fn update(machine: &mut Machine, card: &str) {
+    let Some(file) = update::request(Path::new(mounts::BOOT)).filter(|_| !machine.version.is_trial()) else { return };
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    say(&format!("update: installing {name}"));
+    machine.hardware.show(State::Updating);
+    let slots = board::card::partition(card, SLOTS.number);
+    let path = file.to_string_lossy();
+    match role(machine, &["update", &path, "--slots", &slots, "--boot", mounts::BOOT], UPDATE_TIMEOUT) {
+        Ok(ended) if ended.code() == Some(0) => say("update: installed"),
+        Ok(ended) => say(&format!("update: {name} was not installed ({ended}); see {name}.refused.txt on the card")),
+        Err(error) => say(&format!("update: cannot be started: {error}")),
+    }
+    machine.hardware.show(State::Booting);
+    let version = &machine.version;
+    if version.slots().is_some_and(|slots| update::pending(slots, version.running()).is_some()) {
+        say("update: starting again to try the new version");
+        mounts::release();
+        machine.hardware.feed();
+        power::end(notice::Request::Reboot);
     }
 }
