@@ -141,7 +141,7 @@ fn prepare(image: &Path, copy: &Path, fresh: bool) -> Result<String, Failure> {
 /// A `pillarbox.toml` for the boot partition that makes one account.
 #[must_use]
 pub fn set_up_file(address: &str, password: &str) -> String {
-    format!("[account]\naddress = \"{address}\"\npassword = \"{password}\"\n")
+    format!("[[account]]\naddress = \"{address}\"\npassword = \"{password}\"\n")
 }
 
 /// Letters that are not mistaken for others.
