@@ -80,10 +80,12 @@ impl Lab {
             self.path("resolv.conf").to_str().unwrap()
         );
         fs::write(self.path("network.toml"), settings).unwrap();
-        // A host name of its own; `exec`s all the way, so that a signal reaches the program.
+        // A host name and a /run of its own: the default file of name servers is there. `exec`s all the way, so that a
+        // signal reaches the program.
         let child = self
             .inside(&self.appliance)
-            .args(["unshare", "--uts", env!("CARGO_BIN_EXE_pillarbox"), "network", "--settings"])
+            .args(["unshare", "--uts", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$0\" \"$@\""])
+            .args([env!("CARGO_BIN_EXE_pillarbox"), "network", "--settings"])
             .arg(self.path("network.toml"))
             .spawn();
         self.children.push(child.unwrap());
