@@ -80,10 +80,12 @@ impl Lab {
             self.path("resolv.conf").to_str().unwrap()
         );
         fs::write(self.path("network.toml"), settings).unwrap();
-        // A host name of its own; `exec`s all the way, so that a signal reaches the program.
+        // A host name and a /run of its own: the default file of name servers is there. `exec`s all the way, so that a
+        // signal reaches the program.
         let child = self
             .inside(&self.appliance)
-            .args(["unshare", "--uts", env!("CARGO_BIN_EXE_pillarbox"), "network", "--settings"])
+            .args(["unshare", "--uts", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /run && exec \"$0\" \"$@\""])
+            .args([env!("CARGO_BIN_EXE_pillarbox"), "network", "--settings"])
             .arg(self.path("network.toml"))
             .spawn();
         self.children.push(child.unwrap());
@@ -96,8 +98,8 @@ impl Lab {
             .inside(&self.neighbour)
             .args(["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--interface=lan0"])
             .args(["--bind-interfaces", "--no-resolv", "--no-hosts", "--no-ping", "--log-dhcp", &leases])
-            // Two minutes are the least it gives; but it can be told to want a renewal after two seconds.
-            .args(["--dhcp-range=192.168.77.20,192.168.77.50,255.255.255.0,120", "--dhcp-option=option:T1,2"])
+            // Two minutes are the least it gives; but it can be told to want a renewal after three seconds.
+            .args(["--dhcp-range=192.168.77.20,192.168.77.50,255.255.255.0,120", "--dhcp-option=option:T1,3"])
             .args(["--dhcp-option=option:ntp-server,192.168.77.1"])
             .stderr(log)
             .spawn();
@@ -195,6 +197,11 @@ fn an_address_by_dhcp_a_name_and_the_time() {
     lab.start_dnsmasq();
     let mut time = lab.start_part("time");
     assert_eq!(lab.hear("READY"), "READY=1");
+    // NET_BIND_SERVICE, NET_ADMIN, NET_RAW and SYS_TIME: nothing else is left of root.
+    let status = fs::read_to_string(format!("/proc/{}/status", lab.children[0].id())).unwrap();
+    for set in ["CapPrm", "CapEff", "CapBnd"] {
+        assert!(status.contains(&format!("{set}:\t0000000002003400\n")), "{status}");
+    }
     let address = lab.hear("X_PILLARBOX_ADDRESS=wan7 192.168.77.");
     let (_, cidr) = address.split_once(' ').unwrap();
     let own: Ipv4Addr = cidr.strip_suffix("/24").unwrap().parse().unwrap();
