@@ -580,6 +580,8 @@ pub const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// One probe message: a block of the log holds it with its summary and events.
 pub const PROBE_MESSAGE_OCTETS_MAX: u64 = 1_024;
+/// Probe messages that are kept, so that removing them is rare.
+pub const PROBE_MESSAGES_MAX: usize = 16;
 /// The probe's thread reads and writes as the store's own do.
 pub const PROBE_STACK_OCTETS: usize = 256 * KIB;
 /// How often the supervisor hears that mail has moved, at most.
