@@ -8,7 +8,9 @@
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 
 /// Where the boot partition is.
 pub const BOOT: &str = "/boot";
@@ -40,6 +42,12 @@ pub fn kernel() -> Vec<String> {
             }
             Ok(()) | Err(_) => {}
         }
+    }
+    // Before any child makes it: `serve` has to reach what is in it.
+    let shared =
+        std::fs::create_dir_all(RUN).and_then(|()| std::fs::set_permissions(RUN, Permissions::from_mode(0o755)));
+    if let Err(error) = shared {
+        failures.push(format!("{RUN}: {error}"));
     }
     failures
 }

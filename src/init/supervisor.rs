@@ -52,6 +52,7 @@ pub struct Supervisor {
     health: Health,
     was_ready: bool,
     has_network: bool,
+    address: String,
     mail: Option<Instant>,
     clock_kept: Instant,
     begun: Instant,
@@ -62,7 +63,6 @@ impl Supervisor {
     /// Takes over a machine whose card is open.
     #[must_use]
     pub fn new(machine: Machine) -> Self {
-        let _ = std::fs::create_dir_all(mounts::RUN);
         let (sockets, failures) = sockets::listen_everywhere();
         failures.iter().for_each(|failure| say(failure));
         prepare_cgroup();
@@ -78,6 +78,7 @@ impl Supervisor {
             health: Health::Serving,
             was_ready: false,
             has_network: false,
+            address: String::new(),
             mail: None,
             clock_kept: now,
             begun: now,
@@ -285,7 +286,12 @@ impl Supervisor {
         match notice {
             Notice::Beat => self.network.beats(Instant::now()),
             Notice::Network(up) => self.has_network = up,
-            Notice::Address(address) => say(&format!("address {address}")),
+            Notice::Address(address) => {
+                if self.address != address {
+                    say(&format!("address {address}"));
+                }
+                self.address = address;
+            }
             Notice::ClockKnown => {
                 say("the clock is right");
                 self.write_clock();
