@@ -403,3 +403,40 @@ fn two_at_a_time_do_not_mix() {
     drop(held);
     assert!(machine.install(&parts("0.2.0").make()).is_ok());
 }
+
+/// The command, on files in place of the partition and of the boot partition.
+#[test]
+fn a_bundle_that_is_dropped_on_the_boot_partition_is_installed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (slots, boot, key) = (folder.path().join("slots"), folder.path().join("boot"), folder.path().join("key"));
+    std::fs::File::create(&slots).unwrap().set_len(board::card::layout::SLOTS.octets).unwrap();
+    std::fs::create_dir_all(boot.join("os-a")).unwrap();
+    std::fs::write(boot.join("config.txt"), "os_prefix=os-a/\n").unwrap();
+    std::fs::write(&key, keys().pk.to_box().unwrap().to_string()).unwrap();
+    let dropped = |name: &str, octets: &[u8]| {
+        std::fs::write(boot.join(name), octets).unwrap();
+        let file = request(&boot).unwrap();
+        run(&UpdateOptions { file, slots: slots.clone(), boot: boot.clone(), key: key.clone(), allow_older: false })
+    };
+    let good = Parts { kernel: true, ..parts("9.2.0") }.make();
+    assert_eq!(dropped("a.update", &good), Ok(()));
+    assert!(boot.join("a.update.installed").is_file() && request(&boot).is_none());
+    assert_eq!(std::fs::read(boot.join("config.txt")).unwrap(), b"os_prefix=os-b/\n");
+    assert_eq!(std::fs::read(boot.join("os-b/kernel8.img")).unwrap(), octets_of("9.2.0", "kernel8.img"));
+    // As if the power had been cut before it was renamed.
+    assert_eq!(dropped("a.update", &good), Ok(()));
+    let device = SlotDevice::open(&slots).unwrap();
+    let key_read = PublicKey::load(&key).unwrap();
+    let choice = stage_one(&device, &key_read, folder.path());
+    assert_eq!((choice.running, choice.attempt), (Running::A, 1));
+    use std::os::unix::fs::PermissionsExt;
+    let binary = std::fs::metadata(choice.binary.unwrap()).unwrap();
+    assert_eq!((binary.permissions().mode() & 0o777, binary.len()), (0o755, 70_001));
+    let refused = dropped("b.update", &good[..10_000]).unwrap_err();
+    assert!(refused.to_string().contains("truncated at octet 10000 of"), "{refused}");
+    let why = std::fs::read_to_string(boot.join("b.update.refused.txt")).unwrap();
+    assert!(why.contains("truncated") && boot.join("b.update.refused").is_file());
+    // It fails its tries; dropped again it is refused, because nobody looks on when that happens.
+    (0..3).for_each(|_| drop(stage_one(&device, &key_read, folder.path())));
+    assert!(dropped("a.update", &good).unwrap_err().to_string().contains("was tried before"));
+}
