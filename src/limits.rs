@@ -552,3 +552,41 @@ pub const DHCP_SELECTING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const DHCP_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// See [`DHCP_RETRY_INTERVAL`].
 pub const DHCP_RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+// ---- set-up and factory reset -------------------------------------------------------------------------------------
+
+/// `pillarbox.toml` on the boot partition, which a person writes: it is read whole, once at every start.
+pub const SET_UP_OCTETS_MAX: u64 = 65_536;
+/// Accounts in it; each costs one password hash at the start that takes it over.
+pub const SET_UP_ACCOUNTS_MAX: usize = 32;
+/// Name servers in it: resolv.conf(5) has no more.
+pub const SET_UP_NAME_SERVERS_MAX: usize = 3;
+/// Time servers in it.
+pub const SET_UP_TIME_SERVERS_MAX: usize = 8;
+/// What set-up remembers in the data directory: digests, places of passwords, the last network settings.
+pub const SET_UP_STATE_OCTETS_MAX: u64 = 16_384;
+/// A request for a factory reset is one sentence; of a longer text, no more is read.
+pub const FACTORY_RESET_OCTETS_MAX: u64 = 1_024;
+/// The seed file system is unpacked in pieces of this size.
+pub const SEED_CHUNK_OCTETS: usize = 64 * KIB;
+/// After so many octets of it the card is waited for, so that no sync takes longer than the watchdog's patience.
+pub const SEED_SYNC_OCTETS: u64 = 4 << 20;
+
+/// How often the store is probed. Each probe that passes is a heartbeat.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a probe writes a message. Fewer would find a card that fails later, more would wear it.
+pub const FULL_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// A probe that takes longer is no heartbeat. Cards rest for seconds at a time when they tidy up.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// One probe message: a block of the log holds it with its summary and events.
+pub const PROBE_MESSAGE_OCTETS_MAX: u64 = 1_024;
+/// Probe messages that are kept, so that removing them is rare.
+pub const PROBE_MESSAGES_MAX: usize = 16;
+/// The probe's thread reads and writes as the store's own do.
+pub const PROBE_STACK_OCTETS: usize = 256 * KIB;
+/// How often the supervisor hears that mail has moved, at most.
+pub const MAIL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the server looks whether the clock was set. Until then clients see a certificate of another time.
+pub const CLOCK_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Less than this is a correction, not another time.
+pub const CLOCK_JUMP_MIN: Duration = Duration::from_secs(60);

@@ -63,11 +63,20 @@ impl Notifier {
 
     /// Sends `KEY=VALUE` lines in one datagram. Never waits; what cannot be sent is dropped.
     pub fn send(&self, fields: &[(&str, &str)]) {
-        let Some(supervisor) = &self.0 else { return };
-        let message = encode(fields);
-        if let Err(error) = supervisor.socket.send_to_addr(message.as_bytes(), &supervisor.address) {
-            log::debug!("the supervisor does not hear {}: {error}", message.escape_debug());
+        if let Err(error) = self.request(fields)
+            && self.is_active()
+        {
+            log::debug!("the supervisor does not hear {fields:?}: {error}");
         }
+    }
+
+    /// The same, for what is said only once and must not be lost. Never waits either.
+    ///
+    /// # Errors
+    /// `NotConnected` if nobody listens, as the operating system says if the datagram cannot be sent now.
+    pub fn request(&self, fields: &[(&str, &str)]) -> io::Result<()> {
+        let supervisor = self.0.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        supervisor.socket.send_to_addr(encode(fields).as_bytes(), &supervisor.address).map(drop)
     }
 }
 
@@ -129,6 +138,8 @@ mod tests {
         assert_eq!(heard(&socket), "WATCHDOG=1\n");
         drop(socket);
         notifier.send(&[("WATCHDOG", "1")]);
+        assert!(notifier.request(&[("X_PILLARBOX_REQUEST", "reboot")]).is_err());
+        assert_eq!(Notifier::default().request(&[]).unwrap_err().kind(), io::ErrorKind::NotConnected);
         Notifier::default().send(&[("WATCHDOG", "1")]);
         assert!(!Notifier::default().is_active());
     }

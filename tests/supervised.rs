@@ -1,20 +1,23 @@
 //! `serve` as a supervisor's child, as PID 1 of the appliance and systemd have it: sockets that it inherits, a launch
-//! that takes root away.
+//! that takes root away, its sandbox, heartbeats.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod support;
 
 use command_fds::{CommandFdExt, FdMapping};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, geteuid};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use support::{Server, Wire, eventually, finish, pillarbox, succeed};
+use support::{PATIENCE, Server, Wire, eventually, finish, pillarbox, succeed};
 
 /// What a supervisor holds while servers come and go: a data directory and listening sockets.
 struct Supervisor {
@@ -301,5 +304,133 @@ fn without_a_first_account_all_mail_is_refused_until_there_is_one() {
     succeed(pillarbox(&data).args(["domain", "add", "example.org"]), b"");
     succeed(pillarbox(&data).args(["account", "add", "ann@example.org", "--password-stdin"]), b"correct horse\n");
     wire.ask("RCPT TO:<ann@example.org>", "250 ");
+    assert_eq!(served.stop(), Some(0));
+}
+
+/// Hears what a child tells its supervisor.
+struct Ear {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Ear {
+    fn of(supervisor: &Supervisor) -> Self {
+        let path = supervisor.folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket, path }
+    }
+
+    /// The next message.
+    fn next(&self) -> String {
+        let mut octets = [0; 4_096];
+        let length = self.socket.recv(&mut octets).unwrap();
+        String::from_utf8(octets[..length].to_vec()).unwrap()
+    }
+
+    /// Waits for a message with this line.
+    fn until(&self, line: &str) -> String {
+        loop {
+            let message = self.next();
+            if message.lines().any(|other| other == line) {
+                return message;
+            }
+        }
+    }
+
+    /// What has come so far.
+    fn drain(&self) -> String {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut octets = [0; 4_096];
+        let mut heard = String::new();
+        while let Ok(length) = self.socket.recv(&mut octets) {
+            heard.push_str(core::str::from_utf8(&octets[..length]).unwrap());
+        }
+        self.socket.set_nonblocking(false).unwrap();
+        heard
+    }
+}
+
+#[test]
+fn the_supervisor_hears_of_health_mail_requests_and_the_end() {
+    let supervisor = Supervisor::new();
+    let ear = Ear::of(&supervisor);
+    let mut command = supervisor.with_sockets(supervisor.launch(&["--no-first-account", "--sandbox"]), None);
+    command.env("NOTIFY_SOCKET", &ear.path).env("PILLARBOX_APPLIANCE", "1");
+    let served = supervisor.start(command);
+    assert!(ear.next().starts_with("READY=1\n"));
+    // The first probe writes, and a mail server without a domain waits for one.
+    let first = ear.until("X_PILLARBOX_PROBE=passed");
+    assert!(first.starts_with("WATCHDOG=1\n") && first.contains("X_PILLARBOX_HEALTH=setup\n"), "{first}");
+    let data = supervisor.data();
+    succeed(pillarbox(&data).args(["domain", "add", "example.org"]), b"");
+    succeed(pillarbox(&data).args(["account", "add", "ann@example.org", "--password-stdin"]), b"correct horse\n");
+    deliver(&mut supervisor.connect("smtp"), "moves");
+    ear.until("X_PILLARBOX_MAIL=1");
+    let later = ear.until("X_PILLARBOX_HEALTH=serving");
+    assert!(later.starts_with("WATCHDOG=1\n") && !later.contains("PROBE"), "{later}");
+    let status = succeed(pillarbox(&data).arg("status"), b"");
+    assert!(status.contains("serving mail") && status.contains("last probe milliseconds"), "{status}");
+    assert!(!succeed(pillarbox(&data).args(["account", "list"]), b"").contains("probe"));
+    succeed(pillarbox(&data).arg("reboot"), b"");
+    assert_eq!(ear.until("X_PILLARBOX_REQUEST=reboot"), "X_PILLARBOX_REQUEST=reboot\n");
+    succeed(pillarbox(&data).arg("poweroff"), b"");
+    ear.until("X_PILLARBOX_REQUEST=poweroff");
+    assert_eq!(served.stop(), Some(0));
+    ear.until("STOPPING=1");
+}
+
+#[test]
+fn the_machine_is_left_to_its_own_tools_where_it_is_no_appliance() {
+    let supervisor = Supervisor::new();
+    supervisor.set_up();
+    let ear = Ear::of(&supervisor);
+    // Also under systemd, which listens as PID 1 of the appliance does.
+    let mut command = supervisor.with_sockets(supervisor.serve(&[]), None);
+    command.env("NOTIFY_SOCKET", &ear.path);
+    let served = supervisor.start(command);
+    let (code, message) = finish(pillarbox(&supervisor.data()).arg("poweroff"), b"");
+    assert!(code == Some(1) && message.contains("`systemctl poweroff`"), "{message}");
+    let status = succeed(pillarbox(&supervisor.data()).args(["status", "--json"]), b"");
+    assert!(status.contains(r#""files":"not restricted""#), "{status}");
+    assert_eq!(served.stop(), Some(0));
+    assert!(!ear.drain().contains("X_PILLARBOX_REQUEST"));
+}
+
+/// The id of a process's thread.
+fn thread(process: Pid, name: &str) -> Pid {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let is_called = |path: &Path| std::fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    let found = tasks.map(|task| task.unwrap().path()).find(|path| is_called(path)).unwrap();
+    Pid::from_raw(found.file_name().unwrap().to_str().unwrap().parse().unwrap())
+}
+
+#[test]
+fn a_store_that_hangs_is_no_heartbeat_while_the_process_lives() {
+    let supervisor = Supervisor::new();
+    supervisor.set_up();
+    let ear = Ear::of(&supervisor);
+    let mut command = supervisor.with_sockets(supervisor.serve(&[]), None);
+    command.env("NOTIFY_SOCKET", &ear.path);
+    let served = supervisor.start(command);
+    ear.until("X_PILLARBOX_PROBE=passed");
+    // ptrace(2) stops the writer and no other thread: as a card would that never answers.
+    let writer = thread(served.pid(), "pillarbox-log");
+    ptrace::seize(writer, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(writer).unwrap();
+    waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
+    let heard = eventually("the probe to be missed", || {
+        let heard = ear.drain();
+        heard.contains("X_PILLARBOX_HEALTH=degraded").then_some(heard)
+    });
+    assert!(heard.contains("the store has not answered"), "{heard}");
+    // The process answers all the same, and says what is the matter.
+    let status = succeed(pillarbox(&supervisor.data()).args(["status", "--json"]), b"");
+    assert!(status.contains(r#""state":"degraded""#) && !status.contains(r#""probes_failed":0"#), "{status}");
+    supervisor.connect("smtp").until("220 ");
+    assert!(!ear.drain().contains("WATCHDOG"));
+    ptrace::detach(writer, None).unwrap();
+    assert!(ear.until("WATCHDOG=1").contains("X_PILLARBOX_HEALTH=serving"));
+    deliver(&mut supervisor.connect("smtp"), "again");
     assert_eq!(served.stop(), Some(0));
 }

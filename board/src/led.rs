@@ -386,4 +386,9 @@ mod tests {
         assert_eq!(table, Pattern::table());
         assert!(table.lines().all(|line| line.starts_with("| ") && line.ends_with(" |")));
     }
+
+    #[test]
+    fn the_readme_has_the_table() {
+        assert!(include_str!("../../README.md").contains(&table()));
+    }
 }

@@ -48,7 +48,8 @@ const EARLY: &[&str] = &[
     "nls_ascii",
 ];
 
-const LATE: &[&str] = &["virtio_rng", "failover", "net_failover", "virtio_net"];
+// The last two: the power button (`system_powerdown`).
+const LATE: &[&str] = &["virtio_rng", "failover", "net_failover", "virtio_net", "gpio_keys", "evdev"];
 
 #[cfg(test)]
 mod tests {

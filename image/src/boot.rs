@@ -90,8 +90,8 @@ pub fn config_txt(prefix: Prefix) -> Vec<u8> {
 /// is where PID 1 writes. `panic=10` restarts after a panic; Debian's kernel would stay there.
 pub const COMMAND_LINE: &str = "console=tty1 console=ttyS1,115200 rdinit=/init panic=10 cgroup_enable=memory quiet";
 
-/// Set-up template for people.
-const PILLARBOX_TOML: &str = include_str!("../boot/pillarbox.toml");
+/// Set-up template for people: the one that the appliance itself writes after a factory reset.
+const PILLARBOX_TOML: &str = include_str!("../../src/init/set_up.toml");
 /// What the card is, for those who put it into a computer.
 const README_TXT: &str = include_str!("../boot/README.txt");
 
@@ -134,12 +134,19 @@ pub fn contents(packages: &Packages, set: &fat::Contents) -> Result<fat::Content
 }
 
 fn read_me(packages: &Packages) -> String {
-    let mut text = README_TXT.to_owned();
+    let mut text = README_TXT.replace("@LIGHT@\n", &light());
     for unpacked in [&packages.kernel, &packages.check, &packages.firmware] {
         text.push_str(&format!("  {} {} ({})\n", unpacked.pinned.name, unpacked.pinned.version, unpacked.pinned.suite));
     }
     // Windows' oldest editors want both.
     text.replace('\n', "\r\n")
+}
+
+/// What the LED shows, from the board's table, which is Markdown: two lines of plain text a row.
+fn light() -> String {
+    let table = board::led::table();
+    let rows = table.lines().skip(2).filter_map(|line| line.trim_matches(['|', ' ']).split_once(" | "));
+    rows.map(|(looks, means)| format!("  {looks}:\n      {}\n\n", means.replace('`', ""))).collect()
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -162,6 +169,13 @@ mod tests {
         for line in text.lines().skip(10) {
             assert!(line.starts_with('#') || line.is_empty(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_light_is_explained_in_plain_text() {
+        let text = light();
+        assert!(text.contains("All is well.") && !text.contains('|') && !text.contains("---"), "{text}");
+        assert!(README_TXT.contains("@LIGHT@\n"));
     }
 
     #[test]

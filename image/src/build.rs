@@ -67,7 +67,8 @@ pub fn build(options: &Options) -> Result<(), Failure> {
     let kernel = Kernel::of_package(&packages.kernel)?;
     let modules = kernel.modules()?;
     if !modules.selection.unknown.is_empty() {
-        progress.say(&format!("not in this kernel, left out: {}", modules.selection.unknown.join(" ")));
+        let names = modules.selection.unknown.join(" ");
+        progress.say(&format!("not in this kernel, left out (boards name modules of several kernels): {names}"));
     }
 
     progress.step("empty data partition");

@@ -1,8 +1,9 @@
 //! What CI runs and what a person runs before a commit: every check and every test, in order, cheapest first.
 
 use crate::firmware::{self, Architecture};
+use crate::packages::Versions;
 use crate::step::{Failure, cargo, root, run};
-use crate::{debian, tools};
+use crate::{build, debian, tools};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -24,6 +25,8 @@ const STEPS: &[Step] = &[
     Step { name: "test", what: "unit, property, crash, conversation and interop tests", run: test },
     Step { name: "fuzz", what: "every fuzz target for a fixed count", run: fuzz },
     Step { name: "firmware", what: "static musl binaries; a mail through the ARM one under qemu-user", run: firmware },
+    Step { name: "image", what: "the card's image of Debian's newest packages; outside programs read it", run: image },
+    Step { name: "appliance", what: "that image in QEMU: mail, power cuts, watchdog, LED, updates", run: appliance },
 ];
 
 /// Runs the steps named in `only`, or all.
@@ -102,4 +105,18 @@ fn firmware() -> Result<(), Failure> {
     run(cargo("test")
         .args(["--test", "firmware", "--", "--ignored", "--nocapture"])
         .env("PILLARBOX_RUN", format!("qemu-aarch64-static {}", binary.display())))
+}
+
+fn image() -> Result<(), Failure> {
+    // The newest, so that it is known early when Debian has moved on from what the lock file says.
+    let binary = Some(firmware::binary(Architecture::Aarch64));
+    build::build(&build::Options { binary, versions: Versions::Newest, mirror: None, update_key: None })?;
+    run(cargo("test").args(["--package", "image", "--test", "card", "--", "--ignored"]))
+}
+
+fn appliance() -> Result<(), Failure> {
+    // One machine at a time: each takes two processors.
+    run(cargo("test")
+        .args(["--test", "appliance", "--", "--ignored", "--nocapture", "--test-threads=1"])
+        .env("TMPDIR", test_folder()))
 }

@@ -30,6 +30,9 @@ pub const TEST_PACKAGES: &[Package] = &[
     Package { name: "qemu-user-static", proof: "qemu-aarch64-static" },
     Package { name: "python3-venv", proof: "/usr/share/doc/python3-venv" },
     Package { name: "g++", proof: "g++" },
+    // Two machines on one cable, for the network's child.
+    Package { name: "iproute2", proof: "/usr/sbin/ip" },
+    Package { name: "dnsmasq-base", proof: "/usr/sbin/dnsmasq" },
 ];
 
 /// What makes a card's image.

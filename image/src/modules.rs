@@ -8,81 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the boards load, by purpose. A name that the kernel has built in or does not know is passed over.
-const BOARDS_MODULES: &[&str] = &[
-    // SD hosts: Pi 3 and Zero 2 W; Pi 4 and CM4 with the regulators of its card; QEMU's virt.
-    "bcm2835",
-    "fixed",
-    "gpio_regulator",
-    "sdhci",
-    "sdhci_pltfm",
-    "sdhci_iproc",
-    "cqhci",
-    "sdhci_pci",
-    // Watchdogs and LEDs.
-    "bcm2835_wdt",
-    "i6300esb",
-    "softdog",
-    "leds_gpio",
-    "ledtrig_timer",
-    "ledtrig_oneshot",
-    "ledtrig_pattern",
-    "ledtrig_default_on",
-    "ledtrig_netdev",
-    // File systems; ext4 asks for its checksum by a soft dependency, which nobody resolves here.
-    "crc32c_generic",
-    "ext4",
-    "fat",
-    "vfat",
-    "nls_cp437",
-    "nls_ascii",
-    "nls_utf8",
-    "nls_iso8859_1",
-    "loop",
-    // USB hosts: Pi 3 and Zero 2 W; Pi 4.
-    "dwc2",
-    "phy_generic",
-    "onboard_usb_dev",
-    "reset_raspberrypi",
-    "xhci_hcd",
-    "xhci_pci",
-    // Ethernet: Pi 3B; 3B+; 4B; USB adapters for the Zero 2 W.
-    "usbnet",
-    "smsc95xx",
-    "smsc",
-    "lan78xx",
-    "microchip",
-    "fixed_phy",
-    "of_mdio",
-    "mdio_bcm_unimac",
-    "bcm_phy_lib",
-    "bcm_phy_ptp",
-    "broadcom",
-    "genet",
-    "cdc_ether",
-    "r8152",
-    "asix",
-    "ax88179_178a",
-    "rndis_host",
-    // QEMU's virt.
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_net",
-    "virtio_rng",
-    "virtio_console",
-    // Temperature, randomness, clock rate.
-    "bcm2835_thermal",
-    "bcm2711_thermal",
-    "bcm2835_rng",
-    "iproc_rng200",
-    "cpufreq_dt",
-    "raspberrypi_cpufreq",
-];
-
-/// Names of all modules that any board wants.
+/// Names of all modules that any board wants. A name that a kernel has built in or does not know is passed over: boards
+/// name modules of several kernels.
 #[must_use]
 pub fn of_all_boards() -> BTreeSet<String> {
-    BOARDS_MODULES.iter().map(|name| normalised(name)).collect()
+    board::definition::ALL.iter().flat_map(|definition| definition.modules.all()).map(normalised).collect()
 }
 
 /// A module's name as the kernel counts it.

@@ -64,6 +64,11 @@ pub enum Subcommands {
     Stop,
     /// Have a running server write its index to the card now
     Checkpoint,
+    /// Restart the appliance: mail is stopped in order, then the machine starts anew
+    Reboot,
+    /// Switch the appliance off in order; then it can be unplugged
+    #[command(name = "poweroff")]
+    PowerOff,
     /// Show the version
     Version,
     /// Install a signed update bundle on this appliance
@@ -80,6 +85,9 @@ pub enum Subcommands {
         /// The public key that bundles must be signed with (minisign)
         #[arg(long, value_name = "FILE", default_value = "/etc/pillarbox/update.pub")]
         key: PathBuf,
+        /// Install it also if it is older than the version that runs
+        #[arg(long)]
+        allow_older: bool,
     },
     /// PID 1's way to a child: joins a cgroup, gives up root, becomes the rest of the command line
     #[command(hide = true)]
@@ -127,6 +135,10 @@ const SERVE_EXAMPLES: &str = "\
 The first start makes the data directory with a commented pillarbox.toml, a certificate authority, a certificate, and,
 unless domains were added before, one account whose password is shown once. When every listener accepts, the line
 \"ready\" is printed. SIGHUP reads certificates again.
+
+Under systemd: Type=notify and WatchdogSec=60 (a heartbeat means that the store answered). Sockets of socket units are
+taken instead of those in pillarbox.toml, so that clients wait while the server restarts; FileDescriptorName= is the
+protocol, and without it the usual port says which.
 
 Examples:
   pillarbox serve

@@ -62,7 +62,11 @@ fn execute(Arguments { data, config, command }: Arguments) -> Result<(), Failure
         },
         Subcommands::Stop => done(ask_running(place.data, &Request::Stop)?),
         Subcommands::Checkpoint => done(ask_running(place.data, &Request::Checkpoint)?),
-        Subcommands::Update { file, slots, boot, key } => update::run(&UpdateOptions { file, slots, boot, key }),
+        Subcommands::Update { file, slots, boot, key, allow_older } => {
+            update::run(&UpdateOptions { file, slots, boot, key, allow_older })
+        }
+        Subcommands::Reboot => done(ask_running(place.data, &Request::Reboot)?),
+        Subcommands::PowerOff => done(ask_running(place.data, &Request::PowerOff)?),
         Subcommands::Launch { user, group, cgroup, arguments } => {
             init::launch::run(&LaunchOptions { user, group, cgroup, arguments })
         }

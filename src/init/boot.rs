@@ -111,6 +111,12 @@ fn open_card(machine: &mut Machine) {
         Ok(()) => machine.has_boot = true,
         Err(error) => say(&format!("the boot partition cannot be read: {error}")),
     }
+    if machine.has_boot && !steps::factory_reset(machine, &card) {
+        return;
+    }
+    if machine.has_boot {
+        steps::update(machine, &card);
+    }
     data::extend(&card);
     let device = data::partition(&card);
     let hardware = &mut machine.hardware;

@@ -12,11 +12,13 @@
 //! to [`crate::update`].
 
 mod boot;
+pub mod boot_partition;
 mod child;
 mod clock;
 mod command_line;
 mod console;
 mod data;
+pub mod factory_reset;
 mod grow;
 mod hardware;
 pub mod launch;
@@ -27,6 +29,7 @@ mod notice;
 mod one_shot;
 mod policy;
 mod power;
+pub mod seed;
 pub mod set_up;
 mod sockets;
 mod steps;

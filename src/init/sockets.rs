@@ -2,9 +2,8 @@
 //! being refused.
 //!
 //! Bound once, before anything else of the network is there, for all addresses. `serve` gets them as sd_listen_fds(3)
-//! describes. The kernel keeps at most [`ACCEPT_BACKLOG`] waiting clients each.
+//! describes. The kernel bounds how many clients wait (net.core.somaxconn).
 
-use crate::limits::ACCEPT_BACKLOG;
 use crate::serve::Protocol;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, listen, setsockopt, socket, sockopt,
@@ -39,7 +38,8 @@ pub fn listen_everywhere() -> (Vec<Socket>, Vec<String>) {
 /// IPv6 and IPv4 on one socket, or IPv4 alone where the kernel has no IPv6.
 fn on_port(port: u16) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let backlog = Backlog::new(i32::try_from(ACCEPT_BACKLOG).unwrap_or(i32::MAX))?;
+    // As many as the kernel allows (net.core.somaxconn): they wait while `serve` starts again.
+    let backlog = Backlog::MAXALLOWABLE;
     if let Ok(six) = socket(AddressFamily::Inet6, SockType::Stream, flags, None) {
         setsockopt(&six, sockopt::ReuseAddr, &true)?;
         setsockopt(&six, sockopt::Ipv6V6Only, &false)?;

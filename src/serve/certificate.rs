@@ -2,7 +2,8 @@
 //!
 //! Owns the files in `tls/` of the data directory and the key in use, which every handshake reads and a renewal swaps.
 //! The authority lasts 20 years, so that clients need to trust it once; the server's certificate 397 days, which is as
-//! long as clients accept, and it is renewed when a third of that is left. Time is given by the caller.
+//! long as clients accept, and it is renewed when a third of that is left, or when it is not good at all because the
+//! clock has jumped. Time is given by the caller.
 
 use super::config::Config;
 use super::files::{PRIVATE, PUBLIC, create_directory, write_whole};
@@ -25,9 +26,12 @@ const LIFE: Duration = Duration::days(397);
 const RENEW_BEFORE: Duration = Duration::days(132);
 /// Clients whose clocks are behind accept a new certificate as well.
 const BACKDATED: Duration = Duration::days(1);
+/// No server certificate begins before its authority, whatever the clocks.
+const AUTHORITY_BACKDATED: Duration = Duration::days(366);
 /// The authority's life.
 const AUTHORITY_LIFE: Duration = Duration::days(20 * 365 + 5);
-/// 2026-01-01. A board without a clock starts in 1970: what it makes then must still be good when it knows the time.
+/// 2026-01-01: no clock that shows less is right. A board without a clock starts in 1970; what it makes then is made for
+/// this time, so that it is good for clients that know better, and for the board when it does.
 const NOT_EARLIER: i64 = 1_767_225_600;
 
 /// Why there is no certificate.
@@ -112,6 +116,7 @@ impl ResolvesServerCert for Certificate {
 
 impl Source {
     fn load(&self, now: OffsetDateTime) -> Result<CertifiedKey, CertificateError> {
+        let now = now.max(OffsetDateTime::from_unix_timestamp(NOT_EARLIER).unwrap_or(now));
         match self {
             Self::Given { certificate, key } => read_pair(certificate, key),
             Self::Own { folder, names } => {
@@ -223,7 +228,7 @@ fn authority_params(key: &KeyPair, now: OffsetDateTime) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let earliest = OffsetDateTime::from_unix_timestamp(NOT_EARLIER).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    params.not_before = now.min(earliest);
+    params.not_before = earliest.saturating_sub(AUTHORITY_BACKDATED);
     params.not_after = now.max(earliest).saturating_add(AUTHORITY_LIFE);
     params
 }

@@ -50,6 +50,10 @@ pub enum Request {
     Stop,
     /// Write the index to the card now.
     Checkpoint,
+    /// Have PID 1 start the appliance anew.
+    Reboot,
+    /// Have PID 1 switch the appliance off.
+    PowerOff,
 }
 
 /// What the server answers.

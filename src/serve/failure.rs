@@ -27,8 +27,9 @@ Exit codes:
   0  done
   1  it did not work; standard error says why
   2  the command line or the configuration file is wrong
-  3  no server is running on this data directory (status, log, stop, checkpoint),
-     or another process has it open and does not answer
+  3  no server is running on this data directory (status, log, stop, checkpoint,
+     reboot, poweroff), or another process has it open and does not answer;
+     there are no update slots, or they are in use (update)
   4  the store is damaged, or was made by a newer Pillarbox";
 
 impl Failure {

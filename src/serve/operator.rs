@@ -2,12 +2,14 @@
 
 use super::control::{Failed, Request, Response};
 use super::failure::Failure;
+use super::health::Health;
 use super::permit::Permits;
 use super::protocol::Protocol;
 use super::sandbox::Sandbox;
 use super::services::Services;
 use super::stop::Stopper;
 use crate::account::command::execute;
+use crate::notify::Notifier;
 use crate::status::{COUNTERS, LogRing, Report, Value, allocator};
 use crate::store;
 use std::net::SocketAddr;
@@ -36,6 +38,10 @@ pub struct Operator {
     pub started: Instant,
     /// What the process has taken away from itself.
     pub sandbox: Sandbox,
+    /// What the probes have found.
+    pub health: Health,
+    /// PID 1 of the appliance, if that is what this runs on.
+    pub appliance: Option<Notifier>,
 }
 
 impl Operator {
@@ -65,6 +71,22 @@ impl Operator {
                 Ok(()) => Response::Done,
                 Err(error) => failed(error.into()),
             },
+            Request::Reboot => self.ask_pid_1("reboot"),
+            Request::PowerOff => self.ask_pid_1("poweroff"),
+        }
+    }
+
+    /// The machine is PID 1's: it stops its children in order, this one as well, and then does as asked.
+    fn ask_pid_1(&self, request: &str) -> Response {
+        let Some(pid_1) = &self.appliance else {
+            let message =
+                format!("this is no Pillarbox appliance: use this machine's own tools, such as `systemctl {request}`");
+            return failed(Failure::Failed(message));
+        };
+        log::info!("control: {request}");
+        match pid_1.request(&[("X_PILLARBOX_REQUEST", request)]) {
+            Ok(()) => Response::Done,
+            Err(error) => failed(Failure::Failed(format!("PID 1 does not take requests now ({error}): try again"))),
         }
     }
 
@@ -86,6 +108,7 @@ impl Operator {
                 ("data", text(&self.data.display())),
             ],
         );
+        report.add("health", self.health.entries());
         report.add("listeners", self.listeners.iter().map(|(protocol, address)| (protocol.name(), text(address))));
         let (resident, resident_peak) = allocator::resident_octets().unwrap_or_default();
         report.add(

@@ -8,10 +8,19 @@ use time::OffsetDateTime;
 /// Files of the process that are not connections: store, listeners, control, runtime.
 const OTHER_FILES: u64 = 128;
 
+/// What PID 1 sets to `1` for its children.
+const APPLIANCE: &str = "PILLARBOX_APPLIANCE";
+
 /// Is this root, who may use the registered ports?
 #[must_use]
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// Is this an appliance, whose PID 1 is this program? Then the machine is ours to restart.
+#[must_use]
+pub fn is_appliance() -> bool {
+    std::env::var_os(APPLIANCE).is_some_and(|value| value == "1")
 }
 
 /// The machine's own name, in lower case; empty if it has none that can be told.

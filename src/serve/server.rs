@@ -5,15 +5,18 @@
 
 use super::banner::{Banner, places, ports_file};
 use super::certificate::Certificate;
+use super::clock::ClockWatch;
 use super::config::Config;
 use super::connection::Surroundings;
 use super::failure::Failure;
 use super::files::{create_directory, write_fleeting};
 use super::first_start::{configuration, first_account};
+use super::health::{self, Health};
 use super::inherited::Inherited;
 use super::listener::Listener;
 use super::operator::Operator;
 use super::permit::Permits;
+use super::probe::Prober;
 use super::protocol::ListenAddress;
 use super::sandbox::Sandbox;
 use super::services::Services;
@@ -21,15 +24,17 @@ use super::stop::{StopSignal, Stopper};
 use super::{control, dispatch, process, tls};
 use crate::account::{self, Accounts};
 use crate::limits::{
-    BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS, WORKER_THREADS_MAX,
+    BLOCKING_THREADS_MAX, CERTIFICATE_CHECK_INTERVAL, CLOCK_CHECK_INTERVAL, SHUTDOWN_TIMEOUT, THREAD_STACK_OCTETS,
+    WORKER_THREADS_MAX,
 };
+use crate::notify::Notifier;
 use crate::status::{COUNTERS, LogRing, log_ring};
 use crate::store::{self, FileMedium, OpenReport, Store};
 use core::time::Duration;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -125,7 +130,9 @@ pub fn run(options: &ServeOptions) -> Result<(), Failure> {
         bound => bound,
     };
     let (store, accounts, report) = open_store(&data, &config, StoreUse::Serve)?;
+    let notifier = Notifier::from_environment();
     let start = Start {
+        notifier,
         started,
         data,
         config,
@@ -166,6 +173,7 @@ fn note_panics() {
 }
 
 struct Start {
+    notifier: Notifier,
     started: Instant,
     data: PathBuf,
     config: Arc<Config>,
@@ -181,6 +189,8 @@ impl Start {
     async fn serve(self, store: Store) -> Result<(), Failure> {
         let listeners = self.listeners?;
         let machine = process::machine_name();
+        // From before the certificate is looked at: no jump is missed.
+        let clock = ClockWatch::new(SystemTime::now(), Instant::now());
         let certificate = Arc::new(Certificate::open(&self.data, &self.config, &machine, process::now())?);
         let tls = tls::server_config(Arc::<Certificate>::clone(&certificate))
             .map_err(|error| Failure::Failed(format!("TLS: {error}")))?;
@@ -190,7 +200,7 @@ impl Start {
         let (stopper, stop) = Stopper::new();
         let permits =
             Permits::new(process::make_room_for(self.config.connections_max), self.config.connections_per_address_max);
-        let services = Services::new(store, self.accounts.clone(), Arc::clone(&self.config));
+        let services = Services::new(store.clone(), self.accounts.clone(), Arc::clone(&self.config));
         let operator = Arc::new(Operator {
             services: Arc::clone(&services),
             log: self.log,
@@ -201,6 +211,8 @@ impl Start {
             damage: self.damage,
             started: self.started,
             sandbox: self.sandbox,
+            health: Health::default(),
+            appliance: process::is_appliance().then(|| self.notifier.clone()).filter(Notifier::is_active),
         });
         write_fleeting(&self.data.join("ports"), ports_file(&operator.listeners).as_bytes())?;
 
@@ -219,7 +231,7 @@ impl Start {
                 async move { operator.answer(request).await }
             }
         })));
-        drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), stop.clone())));
+        drop(tokio::spawn(keep_certificate(Arc::clone(&certificate), clock, stop.clone())));
 
         // Only now that nothing can go wrong any more: the password is shown once. Hashing it keeps no listener waiting.
         let first = match self.makes_account {
@@ -240,6 +252,16 @@ impl Start {
             listeners: &operator.listeners,
         });
         drop(first);
+        self.notifier.send(&[("READY", "1"), ("STATUS", "ready")]);
+        let prober = Prober::start(store, self.accounts.clone())?;
+        drop(tokio::spawn({
+            let (operator, notifier, stop) = (Arc::clone(&operator), self.notifier.clone(), stop.clone());
+            async move { health::watch(&operator.health, |depth| prober.ask(depth), &notifier, stop).await }
+        }));
+        drop(tokio::spawn({
+            let (notifier, stop) = (self.notifier.clone(), stop.clone());
+            async move { health::tell_of_mail(&notifier, stop).await }
+        }));
         log::info!("ready after {} ms", self.started.elapsed().as_millis());
         let accounts = self.accounts.clone();
         drop(tokio::task::spawn_blocking(move || finish_removals(&accounts)));
@@ -249,6 +271,7 @@ impl Start {
             name = signals.stop() => log::info!("stopping: {name}"),
             () = stop.stopped() => log::info!("stopping"),
         }
+        self.notifier.send(&[("STOPPING", "1"), ("STATUS", "stopping")]);
         operator.stopper.stop();
         let patience = Duration::from_secs(self.config.stop_seconds);
         tokio::select! {
@@ -291,18 +314,26 @@ fn announce(banner: &Banner<'_>) {
     let _ = out.flush();
 }
 
-/// Renews the certificate in time, and reads it again at SIGHUP.
-async fn keep_certificate(certificate: Arc<Certificate>, mut stop: StopSignal) {
+/// Renews the certificate in time, and at once when the clock was set; reads it again at SIGHUP.
+async fn keep_certificate(certificate: Arc<Certificate>, mut clock: ClockWatch, mut stop: StopSignal) {
     let mut hang_up = match signal(SignalKind::hangup()) {
         Ok(hang_up) => hang_up,
         Err(error) => return log::error!("SIGHUP: {error}"),
     };
+    let mut checked = Instant::now();
     loop {
         tokio::select! {
             () = stop.stopped() => return,
             _ = hang_up.recv() => log::info!("SIGHUP: reading certificates again"),
-            () = tokio::time::sleep(CERTIFICATE_CHECK_INTERVAL) => {}
+            () = tokio::time::sleep(CLOCK_CHECK_INTERVAL) => {
+                if clock.was_set(SystemTime::now(), Instant::now()) {
+                    log::info!("the clock was set");
+                } else if checked.elapsed() < CERTIFICATE_CHECK_INTERVAL {
+                    continue;
+                }
+            }
         }
+        checked = Instant::now();
         let certificate = Arc::clone(&certificate);
         match tokio::task::spawn_blocking(move || certificate.refresh(process::now())).await {
             Ok(Ok(())) => {}

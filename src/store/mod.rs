@@ -47,4 +47,6 @@ pub use queue::Reply;
 pub use recovery::OpenReport;
 pub use store::Store;
 pub use transaction::{Delivery, MailboxSpec, QuotaRule, Receipt, Target, Transaction, UidRanges};
-pub use types::{BlobId, Change, DirectoryEntry, Extent, LogPosition, MailboxId, MailboxRow, MessageRow, Owner, Usage};
+pub use types::{
+    BlobId, Change, DirectoryEntry, Extent, LogPosition, MailboxId, MailboxRow, MessageRow, Owner, Pulse, Usage,
+};

@@ -5,7 +5,7 @@
 //!
 //! [`Options::queue_max`]: super::Options::queue_max
 
-use super::{Error, Receipt, Spool, Transaction};
+use super::{Error, Pulse, Receipt, Spool, Transaction};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,8 @@ pub(super) enum Request {
     Spill(Spool, Reply<Spool>),
     /// Make the index durable.
     Checkpoint(Reply<()>),
+    /// Nothing: only say that it is this one's turn.
+    Pulse(Reply<Pulse>),
 }
 
 impl Request {
@@ -37,6 +39,7 @@ impl Request {
                 reply(Err(error));
             }
             Self::Checkpoint(reply) => reply(Err(error)),
+            Self::Pulse(reply) => reply(Err(error)),
         }
     }
 }

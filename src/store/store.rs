@@ -16,8 +16,8 @@ use super::shared::Shared;
 use super::width::wide;
 use super::writer::Writer;
 use super::{
-    BlobId, Change, DirectoryEntry, Error, MailboxId, MailboxRow, MessageRow, Owner, Receipt, Spool, Transaction,
-    Usage, WorkingBuffer,
+    BlobId, Change, DirectoryEntry, Error, MailboxId, MailboxRow, MessageRow, Owner, Pulse, Receipt, Spool,
+    Transaction, Usage, WorkingBuffer,
 };
 use crate::mail::Uid;
 use core::fmt;
@@ -143,6 +143,15 @@ impl Store {
     /// [`Error::Medium`] if the medium fails, [`Error::ReadOnly`] if it has failed before.
     pub fn checkpoint(&self) -> Result<(), Error> {
         self.blocking(Request::Checkpoint)
+    }
+
+    /// Goes the way of a change through the queue to the writer and back, without changing anything: nothing is written
+    /// or synced. An answer means that the writer is at work, and that a change that came now would get its turn.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`] if a write has failed, [`Error::Closed`] if there is no writer any more.
+    pub fn pulse(&self) -> Result<Pulse, Error> {
+        self.blocking(Request::Pulse)
     }
 
     fn blocking<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Error> {

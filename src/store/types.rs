@@ -93,6 +93,13 @@ pub struct Usage {
     pub octets: u64,
 }
 
+/// What the writer says when it is asked whether it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// Is there room on the card for new mail?
+    pub takes_mail: bool,
+}
+
 /// What has changed in a view since it was last brought up to date, in the order in which a client must hear it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

@@ -15,7 +15,7 @@ use super::recovery::apply;
 use super::segments::Begin;
 use super::shared::Shared;
 use super::width::wide;
-use super::{Error, LogPosition, Receipt, Spool, Transaction};
+use super::{Error, LogPosition, Pulse, Receipt, Spool, Transaction};
 use crate::limits::{
     GROUP_CROWD_MIN, GROUP_GAP_TIMEOUT, GROUP_PROBE_TIMEOUT, GROUP_TIMEOUT, WORKING_BUFFER_OCTETS, WORKING_BUFFERS_MAX,
 };
@@ -209,6 +209,15 @@ impl Writer {
         match request {
             Request::Transaction(transaction, reply) => self.transact(transaction, reply),
             Request::Spill(spool, reply) => self.spill(spool, reply),
+            // Writes nothing, begins no batch, and waits for no sync: it came as far as any change would.
+            Request::Pulse(reply) => {
+                if self.is_idle() {
+                    // The group may have begun with another pulse, some time ago.
+                    self.look_at_room();
+                }
+                reply(Ok(Pulse { takes_mail: self.level == Level::Enough }));
+                Taken::Done
+            }
             Request::Checkpoint(_) if !self.is_idle() => Taken::Conflict(request),
             Request::Checkpoint(reply) => {
                 reply(self.checkpoint());

@@ -61,14 +61,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// May the same bundle be installed later, with nothing changed about it?
+    /// Is nothing wrong with the bundle or the card, so that the same bundle may be installed at another start? A card that
+    /// fails is not asked again: each installation writes many megabytes.
     #[must_use]
     pub fn is_for_now(&self) -> bool {
         match self {
-            Self::OnTrial | Self::Busy | Self::Card(_) | Self::Boot(_) | Self::ReadBack(_) => true,
-            Self::NoSlots(_)
-            | Self::Key(_)
-            | Self::NotABundle(_)
+            Self::OnTrial | Self::Busy | Self::NoSlots(_) | Self::Key(_) => true,
+            Self::NotABundle(_)
             | Self::Truncated { .. }
             | Self::TooLong(_)
             | Self::NotSigned(_)
@@ -78,7 +77,10 @@ impl Error {
             | Self::FailedBefore(_)
             | Self::NoRoom { .. }
             | Self::Config(_)
-            | Self::Bundle(_) => false,
+            | Self::ReadBack(_)
+            | Self::Bundle(_)
+            | Self::Card(_)
+            | Self::Boot(_) => false,
         }
     }
 

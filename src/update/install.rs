@@ -25,10 +25,10 @@ use super::boot::{self, BootPartition, Writable};
 use super::device::{Lock, SlotDevice};
 use super::slot;
 use super::state;
-use super::verify::{Front, PublicKey, Source, copy_part, sha256, wide};
+use super::verify::{Front, PublicKey, Source, copy_part, wide};
 use board::card::bundle::{HEADER_OCTETS, Header, Invalid, MAGIC};
 use board::card::manifest::Part;
-use board::card::slots::{Prefix, Running, Slot};
+use board::card::slots::{Cause, Prefix, Running, Slot};
 use board::card::version::Version;
 use ring::digest::{Context, SHA256};
 use std::fs::File;
@@ -96,7 +96,8 @@ pub enum Installed {
 /// Checks the bundle and installs it; `progress` hears how far it is.
 ///
 /// # Errors
-/// [`Error`] says why it was not installed. Whatever the error, what ran before runs at the next start as well.
+/// [`Error`] says why it was not installed. Whatever the error, what is confirmed stays, and runs at the next start unless
+/// the card failed at the very last writes, see above.
 pub fn install(
     bundle: &Path,
     device: &SlotDevice,
@@ -109,7 +110,7 @@ pub fn install(
     let front = Front::read(&bundle, key)?;
     let version = front.manifest.version.clone();
     let _held = device.lock(Lock::Install)?;
-    may_be_installed(&front, device, key, rules)?;
+    may_be_installed(&front, device, boot, key, rules)?;
     check_parts(&bundle, &front, progress)?;
 
     if let Some(confirmed) = is_there(&front, device, boot, key, rules.running)? {
@@ -131,8 +132,12 @@ pub fn install(
         state.previous_kernel = kernel.map(Prefix::other);
         Ok(())
     })?;
-    if let Some(prefix) = kernel {
-        boot::switch(boot, prefix)?;
+    if let Some(prefix) = kernel
+        && let Err(error) = boot::switch(boot, prefix)
+    {
+        // Half of an update is none; should this fail as well, the new version is tried with the old kernel set.
+        let _ = withdraw_trial(device, boot);
+        return Err(error);
     }
     Ok(Installed::OnTrial { version, slot, kernel })
 }
@@ -163,7 +168,13 @@ pub fn pending(device: &SlotDevice, running: Running) -> Option<Slot> {
 }
 
 /// Everything that needs no more than the manifest.
-fn may_be_installed(front: &Front, device: &SlotDevice, key: &PublicKey, rules: &Rules) -> Result<(), Error> {
+fn may_be_installed(
+    front: &Front,
+    device: &SlotDevice,
+    boot: &dyn BootPartition,
+    key: &PublicKey,
+    rules: &Rules,
+) -> Result<(), Error> {
     let manifest = &front.manifest;
     if manifest.architecture != std::env::consts::ARCH {
         return Err(Error::Architecture(manifest.architecture.clone()));
@@ -173,11 +184,12 @@ fn may_be_installed(front: &Front, device: &SlotDevice, key: &PublicKey, rules: 
     if manifest.version.is_older_than(&running) && !rules.allow_older {
         return Err(Error::Older { offered: manifest.version.clone(), running });
     }
-    let failed = state::read(device)?.state.failed;
+    // A bundle whose slot was damaged did not fail itself.
+    let failed = state::read(device)?.state.failed.filter(|failed| failed.cause == Cause::Unconfirmed);
     if failed.is_some_and(|failed| failed.manifest == front.digest) && !rules.allow_failed {
         return Err(Error::FailedBefore(manifest.version.clone()));
     }
-    Ok(())
+    if manifest.kernel_set().is_empty() { Ok(()) } else { boot::active(boot).map(drop) }
 }
 
 fn check_parts(bundle: &BundleFile, front: &Front, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
@@ -202,7 +214,8 @@ fn is_there(
     let state = state::read(device)?.state;
     for (slot, confirmed) in [(state.confirmed.slot(), true), (state.trial, false)] {
         let Some(slot) = slot else { continue };
-        if slot::verify(device, slot, key).is_ok_and(|known| known.octets == front.octets) {
+        let same = slot::front(device, slot, key).is_ok_and(|known| known.octets == front.octets);
+        if same && slot::verify(device, slot, key).is_ok() {
             if has_kernel_set(front, boot) {
                 return Ok(Some(confirmed));
             }

@@ -17,9 +17,16 @@ mod confirm;
 mod device;
 mod error;
 mod install;
+mod request;
+mod run;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, missing_docs)]
+mod simulated;
 mod slot;
 mod stage_one;
 mod state;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use board::card::slots::{Prefix, Running, Slot};
@@ -28,29 +35,7 @@ pub use confirm::{clear_boots, confirm, is_confirmed, last_failure, note_boot};
 pub use device::{Blocks, Lock, SlotDevice};
 pub use error::Error;
 pub use install::{Installed, Progress, Rules, Stage, install, pending, restore_kernel};
+pub use request::{finish_request, request};
+pub use run::{SLOT_VARIABLE, UpdateOptions, run};
 pub use stage_one::{Choice, stage_one};
 pub use verify::{PublicKey, check_front};
-
-use crate::serve::Failure;
-use std::path::PathBuf;
-
-/// What `pillarbox update` is told.
-#[derive(Clone, Debug)]
-pub struct UpdateOptions {
-    /// The bundle.
-    pub file: PathBuf,
-    /// The partition with the slots.
-    pub slots: PathBuf,
-    /// Where the boot partition is mounted.
-    pub boot: PathBuf,
-    /// The public key.
-    pub key: PathBuf,
-}
-
-/// Installs a bundle.
-///
-/// # Errors
-/// [`Failure`] if it is not whole, not signed by the key, or cannot be written.
-pub fn run(options: &UpdateOptions) -> Result<(), Failure> {
-    Err(Failure::Failed(format!("cannot use {}", options.file.display())))
-}

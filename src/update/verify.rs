@@ -80,11 +80,6 @@ impl Front {
             Some((begins, part))
         })
     }
-
-    /// Octets of the whole bundle.
-    pub fn bundle_octets(&self) -> u64 {
-        wide(self.octets.len()).saturating_add(self.manifest.octets())
-    }
 }
 
 /// The manifest in `text`, which nothing is read from before its signature is good.

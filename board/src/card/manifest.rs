@@ -170,8 +170,8 @@ fn check(parts: &[Part]) -> Result<(), Invalid> {
     if parts.iter().enumerate().any(twice) {
         return Err(Invalid::Field("name"));
     }
-    let has = |name: &&str| kernel_set.iter().any(|part| part.name == **name);
-    if !kernel_set.is_empty() && !KERNEL_SET.iter().all(|name| has(&name)) {
+    let has = |name: &str| kernel_set.iter().any(|part| part.name == name);
+    if !kernel_set.is_empty() && !KERNEL_SET.iter().all(|name| has(name)) {
         return Err(Invalid::Field("kernel set"));
     }
     let front = u64::try_from(HEADER_OCTETS + MANIFEST_OCTETS_MAX).unwrap_or(u64::MAX);

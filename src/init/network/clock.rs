@@ -15,6 +15,7 @@ use nix::time::{ClockId, clock_gettime, clock_settime};
 use ring::rand::SecureRandom as _;
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// Nothing that runs this is older: 2026-01-01.
@@ -50,6 +51,7 @@ impl Clock {
         let mut discipline = Discipline::new(self.earliest, TIME_INTERVAL);
         let mut refusing: heapless::Vec<String, TIME_SERVERS_MAX> = heapless::Vec::new();
         let mut retry = TIME_RETRY_INTERVAL;
+        let mut last = Instant::now();
         loop {
             let mut servers = self.servers.borrow_and_update().clone();
             servers.retain(|server| !refusing.contains(server));
@@ -68,9 +70,12 @@ impl Clock {
                 // As many as there are servers fit.
                 let _ = refusing.push(server);
             }
-            let correction = discipline.correct(now(), &offsets);
+            // Not the clock that is corrected.
+            let correction = discipline.correct(now(), last.elapsed(), &offsets);
+            last = Instant::now();
             self.apply(correction);
-            let pause = if *self.synchronised.borrow() {
+            let is_known = matches!(correction.verdict, Verdict::Behind(_) | Verdict::Close(_) | Verdict::Ahead(_));
+            let pause = if is_known || *self.synchronised.borrow() {
                 jittered(TIME_INTERVAL)
             } else {
                 let pause = retry;
@@ -97,7 +102,9 @@ impl Clock {
                 "the time servers say that the clock is off by {offset:.0} s, which cannot be; it is left as it is"
             ),
             Verdict::Behind(offset) => log::info!("the clock is behind by {offset:.3} s"),
-            Verdict::Close(offset) => log::debug!("the clock is right up to {offset:.6} s; it is slewed by {ppm:.1} ppm"),
+            Verdict::Close(offset) => {
+                log::debug!("the clock is right up to {offset:.6} s; it is slewed by {ppm:.1} ppm")
+            }
             Verdict::Ahead(offset) => log::warn!(
                 "the clock is ahead by {offset:.0} s. It is never set back: it goes slower by 1.8 s an hour until it is \
                  right. To have it right at once, restart without the saved time"

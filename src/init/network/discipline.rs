@@ -1,6 +1,6 @@
 //! What time it is, and what to do about it: from the answers of time servers to a correction of the clock.
 //!
-//! Owns five numbers. No socket, no clock, no kernel in here: all of it is decided from arguments. Asking is left to
+//! Owns a few numbers. No socket, no clock, no kernel in here: all of it is decided from arguments. Asking is left to
 //! [`super::sntp`], doing to [`super::clock`].
 //!
 //! The rules. RFC 5905 11.2.1: the majority is right, so answers must agree before one is believed. RFC 5905 11.3: a clock
@@ -52,27 +52,38 @@ pub struct Correction {
 pub struct Discipline {
     /// The earliest time that can be: when the image was made.
     earliest: Duration,
-    /// The time between two rounds, in seconds.
+    /// The time between two rounds when all is well, in seconds: within it, an error shall pass.
     interval: f64,
     /// What the crystal itself is too slow by, in millionths.
     drift: f64,
     /// What the clock is behind by, as far as known, in seconds.
     behind: f64,
-    /// What the present round's correction adds to `drift`.
+    /// What the present correction adds to `drift`.
     slew: f64,
+    /// `behind` comes from an answer.
+    is_known: bool,
 }
 
 impl Discipline {
     /// Nothing is known but the earliest time that can be (since 1970), and how often servers will be asked.
     #[must_use]
     pub fn new(earliest: Duration, interval: Duration) -> Self {
-        Self { earliest, interval: interval.as_secs_f64().max(1.0), drift: 0.0, behind: 0.0, slew: 0.0 }
+        Self {
+            earliest,
+            interval: interval.as_secs_f64().max(1.0),
+            drift: 0.0,
+            behind: 0.0,
+            slew: 0.0,
+            is_known: false,
+        }
     }
 
-    /// The correction after a round of questions: `offsets` says how far, in seconds, the clock is behind each server.
-    pub fn correct(&mut self, now: Duration, offsets: &[f64]) -> Correction {
-        // What the last round has begun is done by now.
-        self.behind -= self.slew * 1e-6 * self.interval;
+    /// The correction after a round of questions: `elapsed` since the last one, `offsets` says how far, in seconds, the
+    /// clock is behind each server.
+    pub fn correct(&mut self, now: Duration, elapsed: Duration, offsets: &[f64]) -> Correction {
+        // What the last correction has brought until now.
+        let elapsed = elapsed.as_secs_f64().max(1.0);
+        self.behind -= self.slew * 1e-6 * elapsed;
         let offset = match median(offsets) {
             Ok(offset) => offset,
             Err(verdict) => return self.slewed(verdict),
@@ -82,15 +93,16 @@ impl Discipline {
         if !(earliest..=latest).contains(&(now.as_secs_f64() + offset)) {
             return self.slewed(Verdict::Implausible(offset));
         }
+        // What was not expected is what the crystal has done; unless it is too much for a crystal.
+        let unexpected = (offset - self.behind) / elapsed * 1e6;
+        if self.is_known && unexpected.abs() <= 2.0 * DRIFT_PPM_MAX {
+            self.drift = (self.drift + DRIFT_GAIN * unexpected).clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX);
+        }
+        self.is_known = true;
         if offset >= TIME_STEP.as_secs_f64() {
             self.behind = 0.0;
             let step = Duration::try_from_secs_f64(offset).ok();
             return Correction { step, ..self.slewed(Verdict::Behind(offset)) };
-        }
-        // A small rest after a full interval is what the crystal has done.
-        if offset.abs() < TIME_STEP.as_secs_f64() {
-            self.drift += DRIFT_GAIN * (offset - self.behind) / self.interval * 1e6;
-            self.drift = self.drift.clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX);
         }
         self.behind = offset;
         let far = offset < -TIME_WARNING.as_secs_f64();
@@ -127,7 +139,7 @@ mod tests {
     }
 
     fn verdict(now: u64, offsets: &[f64]) -> Verdict {
-        fresh().correct(Duration::from_secs(now), offsets).verdict
+        fresh().correct(Duration::from_secs(now), HOUR, offsets).verdict
     }
 
     #[test]
@@ -146,11 +158,14 @@ mod tests {
     #[test]
     fn a_clock_that_is_behind_is_set() {
         // No battery: it begins in 1970.
-        let correction = fresh().correct(Duration::from_secs(20), &[1_795_000_100.5; 3]);
+        let correction = fresh().correct(Duration::from_secs(20), HOUR, &[1_795_000_100.5; 3]);
         assert_eq!(correction.verdict, Verdict::Behind(1_795_000_100.5));
         assert_eq!(correction.step, Some(Duration::from_secs_f64(1_795_000_100.5)));
-        assert_eq!(fresh().correct(Duration::from_secs(EPOCH + 5), &[0.128]).step, Some(Duration::from_millis(128)));
-        assert_eq!(fresh().correct(Duration::from_secs(EPOCH + 5), &[0.127]).step, None);
+        assert_eq!(
+            fresh().correct(Duration::from_secs(EPOCH + 5), HOUR, &[0.128]).step,
+            Some(Duration::from_millis(128))
+        );
+        assert_eq!(fresh().correct(Duration::from_secs(EPOCH + 5), HOUR, &[0.127]).step, None);
     }
 
     #[test]
@@ -161,7 +176,7 @@ mod tests {
             (-601.0, Verdict::Ahead(601.0)),
             (-1e8, Verdict::Ahead(1e8)),
         ] {
-            let correction = fresh().correct(Duration::from_secs(EPOCH + 200_000_000), &[offset]);
+            let correction = fresh().correct(Duration::from_secs(EPOCH + 200_000_000), HOUR, &[offset]);
             assert_eq!((correction.verdict, correction.step), (expected, None));
             assert!((-500.0..0.0).contains(&correction.ppm));
         }
@@ -170,7 +185,7 @@ mod tests {
     #[test]
     fn a_time_that_cannot_be_is_not_believed() {
         for offset in [-2_000.0, 1e9, 1e300, -1e300] {
-            let correction = fresh().correct(Duration::from_secs(EPOCH + 1_000), &[offset]);
+            let correction = fresh().correct(Duration::from_secs(EPOCH + 1_000), HOUR, &[offset]);
             assert_eq!((correction.verdict, correction.step), (Verdict::Implausible(offset), None));
         }
     }
@@ -180,7 +195,7 @@ mod tests {
         let mut discipline = fresh();
         for hour in 0..hours {
             let offsets: &[f64] = if answers(hour) { &[behind] } else { &[] };
-            let correction = discipline.correct(Duration::from_secs(EPOCH + 100_000), offsets);
+            let correction = discipline.correct(Duration::from_secs(EPOCH + 100_000), HOUR, offsets);
             behind -= correction.step.map_or(0.0, |step| step.as_secs_f64());
             behind -= (correction.ppm + crystal_ppm) * 1e-6 * 3_600.0;
         }

@@ -28,6 +28,8 @@ pub struct Link {
     pub addresses: Vec<Cidr>,
     applied: Option<Configuration>,
     applied6: Option<Cidr>,
+    /// The kernel has refused something that is tried again.
+    is_incomplete: bool,
 }
 
 impl Link {
@@ -44,6 +46,7 @@ impl Link {
             addresses: Vec::new(),
             applied: None,
             applied6: None,
+            is_incomplete: false,
         }
     }
 
@@ -57,7 +60,8 @@ impl Link {
     pub fn apply(&mut self, netlink: &mut Netlink, renewed: bool) {
         let (index, metric) = (self.interface.index, self.metric);
         let wanted = self.wanted().cloned();
-        if wanted != self.applied || renewed {
+        let again = core::mem::take(&mut self.is_incomplete);
+        if wanted != self.applied || renewed || again {
             let old = self.applied.take();
             for route in old.iter().flat_map(|old| &old.routes) {
                 if !wanted.as_ref().is_some_and(|wanted| wanted.routes.contains(route)) {
@@ -82,7 +86,7 @@ impl Link {
             self.applied = wanted;
         }
         let wanted6 = if self.interface.carrier { self.fixed6 } else { None };
-        if wanted6 != self.applied6 {
+        if wanted6 != self.applied6 || again {
             if let Some(old) = self.applied6 {
                 self.hear("removing an address", netlink.remove_address(index, old));
             }
@@ -101,8 +105,9 @@ impl Link {
         self.lease = None;
     }
 
-    fn hear(&self, what: &str, result: std::io::Result<()>) {
+    fn hear(&mut self, what: &str, result: std::io::Result<()>) {
         if let Err(error) = result {
+            self.is_incomplete = true;
             log::warn!("{}: {what} failed: {error}", self.interface.name);
         }
     }

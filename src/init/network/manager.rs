@@ -238,7 +238,8 @@ impl Manager {
         let mut local = self.in_order().filter_map(Link::wanted).flat_map(|wanted| &wanted.time_servers);
         let mut servers: Vec<String> = Vec::new();
         let first = local.next().map(ToString::to_string);
-        for server in first.into_iter().chain(self.settings.time_servers.clone()).chain(local.map(ToString::to_string)) {
+        for server in first.into_iter().chain(self.settings.time_servers.clone()).chain(local.map(ToString::to_string))
+        {
             if servers.len() < TIME_SERVERS_MAX && !servers.contains(&server) {
                 servers.push(server);
             }

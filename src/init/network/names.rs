@@ -56,7 +56,8 @@ impl Names {
                     change.new_name
                 ),
                 DaemonEvent::Error(error) => log::warn!("mDNS: {error}"),
-                DaemonEvent::Announce(..) | DaemonEvent::IpAdd(_) | DaemonEvent::IpDel(_) | DaemonEvent::Respond(_) => {}
+                DaemonEvent::Announce(..) | DaemonEvent::IpAdd(_) | DaemonEvent::IpDel(_) | DaemonEvent::Respond(_) => {
+                }
                 _ => {}
             }
         }

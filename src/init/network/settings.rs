@@ -104,7 +104,10 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Wrong`] with what and where.
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text).map_err(|error| SettingsError::Wrong(error.to_string()))?;
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            SettingsError::Wrong(format!("line {}: {}", before.split('\n').count(), error.message()))
+        })?;
         settings.check().map_err(SettingsError::Wrong)?;
         Ok(settings)
     }
@@ -226,7 +229,7 @@ mod tests {
             ("ipv6 = \"on\"", "auto"),
             ("ipv6 = \"10.0.0.1/8\"", "auto"),
             ("time_servers = [\"a/b\"]", "time_servers"),
-            ("addres = \"10.0.0.1/8\"", "addres"),
+            ("# mine\naddres = \"10.0.0.1/8\"", "line 2: unknown field `addres`"),
         ] {
             let Err(SettingsError::Wrong(message)) = Settings::parse(text) else { panic!("{text}") };
             assert!(message.contains(word), "{text}: {message}");

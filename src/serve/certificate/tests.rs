@@ -97,6 +97,36 @@ fn a_board_without_a_clock_gets_an_authority_that_lasts() {
 }
 
 #[test]
+fn a_clock_that_jumps_leaves_no_certificate_of_another_time() {
+    let folder = tempfile::tempdir().unwrap();
+    // 1970, as a board has it before the network tells the time: clients know better already.
+    let certificate = open(folder.path(), 100).unwrap();
+    let authority = std::fs::read(folder.path().join("tls/ca.pem")).unwrap();
+    is_trusted(&certificate, "localhost", NOT_EARLIER + days(300)).unwrap();
+    let first = leaf(&certificate);
+    certificate.refresh(at(86_400)).unwrap();
+    assert_eq!(leaf(&certificate), first, "a clock that is wrong makes no new certificate every day");
+    let mut before = first;
+    // Years ahead, back again, within the same life, and once around.
+    for (now, is_renewed) in [
+        (NOW, true),
+        (NOW + days(3 * 365), true),
+        (NOW + days(3 * 365 + 100), false),
+        (NOW + days(10), true),
+        (NOW + days(18 * 365), true),
+        (100, true),
+        (NOT_EARLIER + days(1), false),
+    ] {
+        certificate.refresh(at(now)).unwrap();
+        is_trusted(&certificate, "localhost", now.max(NOT_EARLIER)).unwrap();
+        assert_eq!(leaf(&certificate) != before, is_renewed, "{now}");
+        before = leaf(&certificate);
+    }
+    // Whoever trusts the authority goes on doing so.
+    assert_eq!(std::fs::read(folder.path().join("tls/ca.pem")).unwrap(), authority);
+}
+
+#[test]
 fn a_power_cut_between_the_files_heals() {
     let folder = tempfile::tempdir().unwrap();
     let tls = folder.path().join("tls");

@@ -181,3 +181,35 @@ fn what_callers_hold_may_go_to_another_thread() {
     goes::<crate::store::Subscription>();
     goes::<Transaction>();
 }
+
+#[test]
+fn a_pulse_goes_through_the_writer_and_costs_nothing() {
+    let medium = SimulatedMedium::new();
+    let store = Store::open(Arc::new(medium.clone()), Options::small()).unwrap().0;
+    let inbox = create(&store, "INBOX");
+    let (counts, figures) = (medium.counts(), store.figures());
+    for _ in 0..100 {
+        assert_eq!(store.pulse(), Ok(crate::store::Pulse { takes_mail: true }));
+    }
+    let (counts_now, figures_now) = (medium.counts(), store.figures());
+    assert_eq!((counts_now.syncs, counts_now.writes), (counts.syncs, counts.writes));
+    assert_eq!((figures_now.log_octets, figures_now.transactions), (figures.log_octets, figures.transactions));
+    // Among changes it takes nothing from them.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..20).for_each(|_| drop(store.commit(delivery(&store, inbox, b"mail")).unwrap())));
+            scope.spawn(|| (0..20).for_each(|_| assert!(store.pulse().unwrap().takes_mail)));
+        }
+    });
+    assert_eq!(store.mailbox_by_id(inbox).unwrap().unwrap().messages, 80);
+    medium.set_capacity(1 << 16);
+    assert_eq!(store.pulse(), Ok(crate::store::Pulse { takes_mail: false }));
+    medium.set_capacity(1 << 40);
+    assert!(store.pulse().unwrap().takes_mail);
+    medium.fail_sync_after(0, Error::Medium("worn out".to_owned()));
+    assert_eq!(store.commit(delivery(&store, inbox, b"mail")), Err(Error::ReadOnly));
+    assert_eq!(store.pulse(), Err(Error::ReadOnly));
+    let other = store.clone();
+    let _ = store.close();
+    assert_eq!(other.pulse(), Err(Error::Closed));
+}
