@@ -1,7 +1,7 @@
 //! The command line of the host tool: which verb does what. The work is done by the modules that it names.
 
 use crate::packages::{self, Versions};
-use crate::{build, ci, firmware, flash, inspect, key, qemu};
+use crate::{build, bundle, ci, firmware, flash, inspect, key, qemu};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +47,27 @@ enum Verb {
         /// Encrypt the secret key with a password, which is asked for
         #[arg(long)]
         encrypted: bool,
+    },
+    /// Make a signed update, target/image/pillarbox-VERSION.update
+    ///
+    /// Signs with target/image/update.key: cards whose image was built with its public half take it.
+    #[command(after_help = "Examples:\n  cargo image bundle\n  cargo image bundle --kernel-set --version 0.2.0")]
+    Bundle {
+        /// The binary [default: target/firmware/aarch64/pillarbox]
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// With kernel, initramfs and device trees of the last `cargo image build`
+        #[arg(long)]
+        kernel_set: bool,
+        /// What the appliance takes it for [default: this checkout's version]
+        #[arg(long)]
+        version: Option<String>,
+        /// The secret key [default: target/image/update.key]
+        #[arg(long, value_name = "FILE.key")]
+        key: Option<PathBuf>,
+        /// Where to put it [default: target/image/pillarbox-VERSION.update]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Show what an image or a card holds: partitions, files, versions
     #[command(after_help = "Examples:\n  cargo image inspect\n  cargo image inspect --initramfs /dev/sdb")]
@@ -113,6 +134,9 @@ pub fn run() -> ExitCode {
         Verb::Build { binary, newest, update_key, mirror } => {
             let versions = if newest { Versions::Newest } else { Versions::Locked };
             build::build(&build::Options { binary, versions, mirror, update_key })
+        }
+        Verb::Bundle { binary, kernel_set, version, key, out } => {
+            bundle::bundle(&bundle::Options { binary, kernel_set, version, key, out })
         }
         Verb::Lock { mirror } => packages::lock(mirror.as_deref()),
         Verb::Inspect { file, initramfs } => inspect::inspect(file.as_deref(), initramfs),

@@ -8,6 +8,7 @@
 
 pub mod boot;
 pub mod build;
+pub mod bundle;
 pub mod card;
 pub mod ci;
 pub mod command;

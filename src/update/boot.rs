@@ -296,7 +296,7 @@ mod tests {
     fn config_txt_as_people_edit_it() {
         for (text, found) in [
             ("os_prefix=os-b/", Ok((Prefix::B, 13))),
-            ("a\r\n# os_prefix=os-a/\r\nos_prefix=os-b/ \r\n[pi4]\r\n", Ok((Prefix::B, 36))),
+            ("a\r\n# os_prefix=os-a/\r\nos_prefix=os-b/ \r\n[pi4]\r\n", Ok((Prefix::B, 35))),
             ("", Err(Error::Config("has no line os_prefix=os-a/ or os_prefix=os-b/"))),
             ("os_prefix=os-a/\n[pi4]\nos_prefix=os-a/\n", Err(Error::Config("has more than one line os_prefix="))),
             ("os_prefix=os-c/\n", Err(Error::Config("has an os_prefix that is neither os-a/ nor os-b/"))),

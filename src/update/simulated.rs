@@ -182,8 +182,17 @@ impl Blocks for Card {
         if state.fail_reads {
             return Err(io::Error::other("unreadable"));
         }
-        for (at, octet) in (offset..).zip(into) {
-            *octet = state.sectors.get(&(at / SECTOR)).map_or(0, |sector| sector[(at % SECTOR) as usize]);
+        let mut at = offset;
+        let mut into = into;
+        while !into.is_empty() {
+            let begin = (at % SECTOR) as usize;
+            let (piece, rest) = into.split_at_mut((512 - begin).min(into.len()));
+            match state.sectors.get(&(at / SECTOR)) {
+                Some(sector) => piece.copy_from_slice(&sector[begin..][..piece.len()]),
+                None => piece.fill(0),
+            }
+            at += piece.len() as u64;
+            into = rest;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ fn version(text: &str) -> Version {
 
 /// Octets that differ between versions and parts, and are no multiple of anything.
 fn octets_of(version: &str, name: &str) -> Vec<u8> {
-    let len = if name == BINARY { 150_001 } else { 70_003 };
+    let len = if name == BINARY { 70_001 } else { 3_003 };
     let mut choices = simulated::Choices(sha256(format!("{version} {name}").as_bytes())[0].into());
     let mut octets = format!("{version} {name} ").into_bytes();
     octets.resize_with(len, || u8::try_from(choices.below(256)).unwrap());
@@ -323,7 +323,7 @@ fn a_slot_that_does_not_verify_is_skipped() {
     machine.run();
     confirm(&device, Running::A).unwrap();
     machine.install_while(Running::A, &parts("0.3.0").make()).unwrap();
-    machine.card.damage(Slot::B.offset() + 100_000);
+    machine.card.damage(Slot::B.offset() + 50_000);
     let (choice, binary, _) = machine.run();
     assert_eq!((choice.running, binary.as_str()), (Running::A, "0.2.0"));
     assert_eq!(
@@ -385,7 +385,7 @@ fn one_damaged_record_is_as_good_as_a_power_cut_and_two_are_factory() {
     let steps = machine.card.steps();
     assert_eq!(clear_boots(&device), Ok(()));
     assert_eq!(machine.card.steps(), steps, "nothing to write");
-    STATE_OFFSETS.map(|offset| machine.card.damage(offset + 24));
+    STATE_OFFSETS.iter().for_each(|offset| machine.card.damage(offset + 24));
     assert_eq!(note_boot(&device), Ok(1));
 }
 
@@ -402,4 +402,41 @@ fn two_at_a_time_do_not_mix() {
     assert_eq!(note_boot(&device), Err(Error::Busy));
     drop(held);
     assert!(machine.install(&parts("0.2.0").make()).is_ok());
+}
+
+/// The command, on files in place of the partition and of the boot partition.
+#[test]
+fn a_bundle_that_is_dropped_on_the_boot_partition_is_installed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (slots, boot, key) = (folder.path().join("slots"), folder.path().join("boot"), folder.path().join("key"));
+    std::fs::File::create(&slots).unwrap().set_len(board::card::layout::SLOTS.octets).unwrap();
+    std::fs::create_dir_all(boot.join("os-a")).unwrap();
+    std::fs::write(boot.join("config.txt"), "os_prefix=os-a/\n").unwrap();
+    std::fs::write(&key, keys().pk.to_box().unwrap().to_string()).unwrap();
+    let dropped = |name: &str, octets: &[u8]| {
+        std::fs::write(boot.join(name), octets).unwrap();
+        let file = request(&boot).unwrap();
+        run(&UpdateOptions { file, slots: slots.clone(), boot: boot.clone(), key: key.clone(), allow_older: false })
+    };
+    let good = Parts { kernel: true, ..parts("9.2.0") }.make();
+    assert_eq!(dropped("a.update", &good), Ok(()));
+    assert!(boot.join("a.update.installed").is_file() && request(&boot).is_none());
+    assert_eq!(std::fs::read(boot.join("config.txt")).unwrap(), b"os_prefix=os-b/\n");
+    assert_eq!(std::fs::read(boot.join("os-b/kernel8.img")).unwrap(), octets_of("9.2.0", "kernel8.img"));
+    // As if the power had been cut before it was renamed.
+    assert_eq!(dropped("a.update", &good), Ok(()));
+    let device = SlotDevice::open(&slots).unwrap();
+    let key_read = PublicKey::load(&key).unwrap();
+    let choice = stage_one(&device, &key_read, folder.path());
+    assert_eq!((choice.running, choice.attempt), (Running::A, 1));
+    use std::os::unix::fs::PermissionsExt;
+    let binary = std::fs::metadata(choice.binary.unwrap()).unwrap();
+    assert_eq!((binary.permissions().mode() & 0o777, binary.len()), (0o755, 70_001));
+    let refused = dropped("b.update", &good[..10_000]).unwrap_err();
+    assert!(refused.to_string().contains("truncated at octet 10000 of"), "{refused}");
+    let why = std::fs::read_to_string(boot.join("b.update.refused.txt")).unwrap();
+    assert!(why.contains("truncated") && boot.join("b.update.refused").is_file());
+    // It fails its tries; dropped again it is refused, because nobody looks on when that happens.
+    (0..3).for_each(|_| drop(stage_one(&device, &key_read, folder.path())));
+    assert!(dropped("a.update", &good).unwrap_err().to_string().contains("was tried before"));
 }

@@ -5,6 +5,7 @@ mod mime;
 mod pop3;
 mod smtp;
 mod store;
+mod update;
 
 /// Every target by its name.
 pub const ALL: &[(&str, fn(&[u8]))] = &[
@@ -23,6 +24,8 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("smtp_header", smtp::header),
     ("smtp_reply", smtp::reply),
     ("store_batch", store::batch),
+    ("update_bundle", update::bundle),
+    ("update_state", update::state),
 ];
 
 /// An address that was read shows as a text that reads as the same address.
