@@ -80,6 +80,7 @@ fn insert(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -88,8 +89,8 @@ mod tests {
             "kernel/fs/ext4/ext4.ko.xz: kernel/lib/crc16.ko.xz kernel/fs/jbd2/jbd2.ko.xz\nkernel/a/led-x.ko:\nbad\n",
         );
         assert_eq!(known.len(), 2);
-        assert_eq!(known["ext4"].1, ["kernel/fs/jbd2/jbd2.ko.xz", "kernel/lib/crc16.ko.xz"]);
-        assert_eq!(known["led_x"], ("kernel/a/led-x.ko".to_owned(), Vec::new()));
+        assert_eq!(known.get("ext4").unwrap().1, ["kernel/fs/jbd2/jbd2.ko.xz", "kernel/lib/crc16.ko.xz"]);
+        assert_eq!(known.get("led_x"), Some(&("kernel/a/led-x.ko".to_owned(), Vec::new())));
     }
 
     #[test]

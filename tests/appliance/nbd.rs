@@ -283,7 +283,8 @@ fn converse(mut stream: UnixStream, cache: &Mutex<Cache>) -> io::Result<()> {
 
 /// Fixed newstyle negotiation; `false` if the client wants no more.
 fn handshake(stream: &mut UnixStream, length: u64) -> io::Result<bool> {
-    stream.write_all(&[&NBDMAGIC.to_be_bytes()[..], &IHAVEOPT.to_be_bytes(), &HANDSHAKE_FLAGS.to_be_bytes()].concat())?;
+    stream
+        .write_all(&[&NBDMAGIC.to_be_bytes()[..], &IHAVEOPT.to_be_bytes(), &HANDSHAKE_FLAGS.to_be_bytes()].concat())?;
     let no_zeroes = u32_of(stream)? & 2 != 0;
     loop {
         if u64_of(stream)? != IHAVEOPT {
