@@ -22,6 +22,7 @@ pub mod factory_reset;
 mod grow;
 mod hardware;
 pub mod launch;
+mod memory;
 mod modules;
 mod mounts;
 pub mod network;

@@ -7,6 +7,7 @@ use super::boot::Machine;
 use super::child::Child;
 use super::command_line::Drill;
 use super::console::{self, say};
+use super::memory::Memory;
 use super::notice::{Health, Notice, NoticeSocket, Request};
 use super::policy::{self, Situation};
 use super::power::{self, Buttons};
@@ -248,6 +249,9 @@ impl Supervisor {
         match notice {
             Notice::Ready => {
                 say("ready");
+                if let Some(memory) = Memory::read().filter(|_| !self.was_ready) {
+                    say(&format!("memory in use: {memory}"));
+                }
                 self.was_ready = true;
                 self.drill();
             }
