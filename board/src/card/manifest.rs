@@ -14,8 +14,7 @@
 //! The signature is over exactly these octets, so a manifest is parsed only once it is known to be the maker's. It is
 //! bounded by [`MANIFEST_OCTETS_MAX`] and [`PARTS_MAX`]. Whether the parts fit their hashes is left to whoever reads them.
 
-use super::bundle::HEADER_OCTETS;
-use super::bundle::Invalid;
+use super::bundle::{HEADER_OCTETS, Invalid};
 use super::slots::SLOT_OCTETS;
 use super::version::Version;
 use serde::{Deserialize, Serialize};
@@ -170,8 +169,8 @@ fn check(parts: &[Part]) -> Result<(), Invalid> {
     if parts.iter().enumerate().any(twice) {
         return Err(Invalid::Field("name"));
     }
-    let has = |name: &&str| kernel_set.iter().any(|part| part.name == **name);
-    if !kernel_set.is_empty() && !KERNEL_SET.iter().all(|name| has(&name)) {
+    let has = |name: &str| kernel_set.iter().any(|part| part.name == name);
+    if !kernel_set.is_empty() && !KERNEL_SET.iter().all(|name| has(name)) {
         return Err(Invalid::Field("kernel set"));
     }
     let front = u64::try_from(HEADER_OCTETS + MANIFEST_OCTETS_MAX).unwrap_or(u64::MAX);
