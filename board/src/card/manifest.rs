@@ -14,8 +14,7 @@
 //! The signature is over exactly these octets, so a manifest is parsed only once it is known to be the maker's. It is
 //! bounded by [`MANIFEST_OCTETS_MAX`] and [`PARTS_MAX`]. Whether the parts fit their hashes is left to whoever reads them.
 
-use super::bundle::HEADER_OCTETS;
-use super::bundle::Invalid;
+use super::bundle::{HEADER_OCTETS, Invalid};
 use super::slots::SLOT_OCTETS;
 use super::version::Version;
 use serde::{Deserialize, Serialize};

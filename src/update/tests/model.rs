@@ -66,6 +66,7 @@ fn observed(card: &Card) -> Model {
 
 fn check(actions: Vec<(Action, Option<u64>, u64)>) {
     let mut machine = Machine::new();
+    let mut good_kernels = vec!["factory".to_owned()];
     let mut model = Model { confirmed: "factory".to_owned(), trial: None };
     let (mut running, mut running_version) = (Running::Factory, "factory".to_owned());
     for (number, (action, stop, seed)) in actions.into_iter().enumerate() {
@@ -137,12 +138,17 @@ fn check(actions: Vec<(Action, Option<u64>, u64)>) {
             running_version = "none, the power is off".to_owned();
         }
         let found = observed(&machine.card);
+        // A kernel set is as good as the version that was confirmed on it.
+        if found.confirmed != model.confirmed {
+            good_kernels.push(machine.kernel());
+        }
         assert!(possible.contains(&found), "{found:?} is none of {possible:?}");
         model = found;
         // At any time, power on would run something that is whole, on a kernel that is whole.
         let twin = Machine::with(machine.card.reboot(Fate::Lost, 0));
-        let (_, binary, _) = twin.run();
+        let (choice, binary, kernel) = twin.run();
         assert_eq!(binary, model.start().0);
+        assert!(choice.attempt > 0 || good_kernels.contains(&kernel), "{kernel} is none of {good_kernels:?}");
         if stop.is_some() {
             // Somebody switches it on again: the try counts, and what runs is known.
             let (expected, started) = model.start();
