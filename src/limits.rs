@@ -480,6 +480,8 @@ pub const MAIL_SHOWN: Duration = Duration::from_secs(2);
 pub const CLOCK_KEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// One datagram of a child (sd_notify(3)).
 pub const NOTICE_OCTETS_MAX: usize = 2 * KIB;
+/// Datagrams that PID 1 takes in one turn of its loop.
+pub const NOTICES_MAX: usize = 64;
 /// Memory of the cgroup that `serve` is in: its ceiling, and room for the cache of the files that it reads and writes, which
 /// the kernel counts as well and gives back when it is short.
 pub const SERVE_CGROUP_OCTETS: usize = MEMORY_CEILING_OCTETS + 96 * MIB;

@@ -132,5 +132,8 @@ fn open_card(machine: &mut Machine) {
     if let Some(behind) = clock::start(&[clock::kept(data), clock::build_epoch(Path::new(BUILD)), given]) {
         say(&format!("the clock was {behind} s behind what is known already"));
     }
-    steps::set_up(machine);
+    // Without the card, accounts would be made in memory, and their passwords then overwritten in pillarbox.toml.
+    if machine.has_data {
+        steps::set_up(machine);
+    }
 }

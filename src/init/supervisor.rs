@@ -14,7 +14,8 @@ use super::power::{self, Buttons};
 use super::sockets::{self, Socket};
 use super::{clock, mounts};
 use crate::limits::{
-    CHILD_STOP_TIMEOUT, CLOCK_KEEP_INTERVAL, MAIL_SHOWN, SERVE_CGROUP_OCTETS, SUPERVISOR_INTERVAL, TRIAL_TIMEOUT,
+    CHILD_STOP_TIMEOUT, CLOCK_KEEP_INTERVAL, MAIL_SHOWN, NOTICES_MAX, SERVE_CGROUP_OCTETS, SUPERVISOR_INTERVAL,
+    TRIAL_TIMEOUT,
 };
 use board::led::State;
 use command_fds::{CommandFdExt, FdMapping};
@@ -37,6 +38,7 @@ pub const SERVE_USER: u32 = 1_000;
 pub const PROGRAM: &str = "/proc/self/exe";
 /// sd_listen_fds(3): inherited sockets start there.
 const FIRST_SOCKET: i32 = 3;
+const CGROUPS: &str = "/sys/fs/cgroup";
 const CGROUP: &str = "/sys/fs/cgroup/serve";
 const NOTIFY: &str = "/run/pillarbox/notify";
 
@@ -58,6 +60,8 @@ pub struct Supervisor {
     clock_kept: Instant,
     begun: Instant,
     feeding: bool,
+    /// The cgroup for `serve` is there.
+    has_cgroup: bool,
 }
 
 impl Supervisor {
@@ -66,7 +70,9 @@ impl Supervisor {
     pub fn new(machine: Machine) -> Self {
         let (sockets, failures) = sockets::listen_everywhere();
         failures.iter().for_each(|failure| say(failure));
-        prepare_cgroup();
+        let has_cgroup = prepare_cgroup(Path::new(CGROUPS))
+            .inspect_err(|error| say(&format!("serve runs without a limit from outside: {error}")))
+            .is_ok();
         let now = Instant::now();
         Self {
             machine,
@@ -84,6 +90,7 @@ impl Supervisor {
             clock_kept: now,
             begun: now,
             feeding: true,
+            has_cgroup,
         }
     }
 
@@ -92,8 +99,9 @@ impl Supervisor {
         loop {
             self.start_children();
             self.wait();
-            self.reap();
+            // What a child said at its end counts as well: it is known as long as it is not reaped.
             self.hear();
+            self.reap();
             self.end_silent_children();
             self.look_after_hardware();
             self.look_after_version();
@@ -163,7 +171,8 @@ impl Supervisor {
     fn start_children(&mut self) {
         let now = Instant::now();
         if self.network.is_due(now) {
-            let spawned = self.command(&["network", "--settings", "/run/pillarbox/network.toml"]).spawn();
+            let network = ["network", "--settings", "/run/pillarbox/network.toml"];
+            let spawned = self.command(&through_launch("0", None, &network)).spawn();
             note_start(&mut self.network, spawned, now);
         }
         // Without its data there is nothing to serve: clients wait in the backlog, and are told nothing wrong.
@@ -184,8 +193,8 @@ impl Supervisor {
 
     fn serve_command(&self) -> io::Result<Command> {
         let user = SERVE_USER.to_string();
-        let mut command = self.command(&["launch", "--user", &user, "--group", &user, "--cgroup", CGROUP, "--"]);
-        command.args(["--data", "/data/mail", "serve", "--no-first-account", "--sandbox"]);
+        let serve = ["--data", "/data/mail", "serve", "--no-first-account", "--sandbox"];
+        let mut command = self.command(&through_launch(&user, self.has_cgroup.then_some(CGROUP), &serve));
         let names: Vec<&str> = self.sockets.iter().map(|socket| socket.protocol.name()).collect();
         command.env("LISTEN_FDS", names.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
         let mut mappings = Vec::new();
@@ -234,7 +243,9 @@ impl Supervisor {
     }
 
     fn hear(&mut self) {
-        while let Some((process, notices)) = self.notices.as_ref().and_then(NoticeSocket::receive) {
+        // Bounded: a child that does nothing but talk must not keep PID 1 from everything else.
+        for _ in 0..NOTICES_MAX {
+            let Some((process, notices)) = self.notices.as_ref().and_then(NoticeSocket::receive) else { return };
             for notice in notices {
                 if self.serve.process() == Some(process) {
                     self.hear_serve(notice);
@@ -412,13 +423,41 @@ fn signals() -> io::Result<SignalFd> {
     Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
 }
 
-/// The ceiling from outside: if `serve` ever asks for more, it alone is ended.
-fn prepare_cgroup() {
-    let prepared = std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory")
-        .and_then(|()| std::fs::create_dir_all(CGROUP))
-        .and_then(|()| std::fs::write(format!("{CGROUP}/memory.max"), SERVE_CGROUP_OCTETS.to_string()))
-        .and_then(|()| std::fs::write(format!("{CGROUP}/memory.swap.max"), "0").or(Ok(())));
-    if let Err(error) = prepared {
-        say(&format!("serve runs without a limit from outside: {error}"));
+/// The ceiling from outside: if `serve` ever asks for more, it alone is ended. A kernel may come without it, and the Raspberry
+/// Pi's firmware likes to switch it off (`cgroup_disable=memory`): mail is served all the same.
+fn prepare_cgroup(root: &Path) -> io::Result<()> {
+    let serve = root.join("serve");
+    std::fs::write(root.join("cgroup.subtree_control"), "+memory")?;
+    std::fs::create_dir_all(&serve)?;
+    std::fs::write(serve.join("memory.max"), SERVE_CGROUP_OCTETS.to_string())?;
+    // A kernel without swap has no such file.
+    let _ = std::fs::write(serve.join("memory.swap.max"), "0");
+    Ok(())
+}
+
+/// The command line of a child, which passes through [`super::launch`]: it puts the signal mask back, which PID 1 has full of
+/// signals and every child would inherit, and could not be ended in order.
+fn through_launch<'a>(user: &'a str, cgroup: Option<&'a str>, arguments: &[&'a str]) -> Vec<&'a str> {
+    let mut line = vec!["launch", "--user", user, "--group", user];
+    line.extend(cgroup.into_iter().flat_map(|folder| ["--cgroup", folder]));
+    line.push("--");
+    line.extend(arguments);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn serve_starts_without_a_cgroup_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        // No controller, no folder to join.
+        assert!(prepare_cgroup(&folder.path().join("none")).is_err());
+        let line = through_launch("1000", None, &["serve"]);
+        assert_eq!(line, ["launch", "--user", "1000", "--group", "1000", "--", "serve"]);
+        let line = through_launch("0", Some(CGROUP), &["network"]);
+        assert_eq!(line, ["launch", "--user", "0", "--group", "0", "--cgroup", CGROUP, "--", "network"]);
     }
 }
