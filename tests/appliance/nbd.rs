@@ -78,6 +78,7 @@ struct Cache {
     unsynced: Vec<Unsynced>,
     unsynced_octets: usize,
     connections: usize,
+    fails: bool,
 }
 
 impl Cache {
@@ -155,10 +156,11 @@ impl Cache {
 }
 
 /// SplitMix64: the same seed gives the same power cut.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -184,7 +186,7 @@ impl Disk {
     pub fn serve(image: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(image)?;
         let length = file.metadata()?.len();
-        let cache = Cache { image: file, length, unsynced: Vec::new(), unsynced_octets: 0, connections: 0 };
+        let cache = Cache { image: file, length, unsynced: Vec::new(), unsynced_octets: 0, connections: 0, fails: false };
         let shared = Arc::new(Shared { cache: Mutex::new(cache), ended: Condvar::new() });
         let folder = tempfile::Builder::new().prefix("nbd-").tempdir()?;
         let socket = folder.path().join("disk");
@@ -211,6 +213,11 @@ impl Disk {
     /// As QEMU wants it.
     pub fn url(&self) -> String {
         format!("nbd+unix:///?socket={}", self.socket.display())
+    }
+
+    /// From now on every write and every flush fails, and reads go on: a card at the end of its life.
+    pub fn fail_writes(&self) {
+        self.shared.cache.lock().unwrap().fails = true;
     }
 
     /// Cuts the power, after the machine's: waits until nobody is connected, so that nothing more arrives.
@@ -260,9 +267,11 @@ fn converse(mut stream: UnixStream, cache: &Mutex<Cache>) -> io::Result<()> {
         let mut read = Vec::new();
         let outcome = {
             let mut cache = cache.lock().unwrap();
+            let fails = cache.fails && command != CMD_READ;
             let inside = offset.checked_add(octets.into()).is_some_and(|end| end <= cache.length);
             match command {
                 CMD_DISC => return Ok(()),
+                _ if fails => Err(EIO),
                 CMD_FLUSH => cache.flush().map_err(|_| EIO),
                 CMD_READ if inside && octets <= REQUEST_OCTETS_MAX => {
                     read = vec![0; octets as usize];

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Protocols, the ports that are tried first here, and those of the guest.
 const PORTS: [(&str, u16, u16); 7] = [
@@ -28,6 +28,8 @@ const PORTS: [(&str, u16, u16); 7] = [
 const CARD_OCTETS: u64 = 2 << 30;
 /// The account of a new copy.
 const ADDRESS: &str = "me@pillarbox.local";
+/// After Ctrl-C the machine must be off by then.
+const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often the machine's end is looked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -85,11 +87,11 @@ pub fn run(options: Options) -> Result<(), Failure> {
 fn attend(mut running: Running, signals: SigSet) -> Result<(), Failure> {
     let (sender, interrupts) = channel();
     std::thread::spawn(move || while signals.wait().is_ok() && sender.send(()).is_ok() {});
-    let mut asked = false;
+    let mut asked: Option<Instant> = None;
     loop {
         match interrupts.recv_timeout(LOOK_INTERVAL) {
-            Ok(()) if !asked => {
-                asked = true;
+            Ok(()) if asked.is_none() => {
+                asked = Some(Instant::now());
                 println!("\nswitching off in order; Ctrl-C again cuts the power");
                 running.power_down()?;
             }
@@ -98,7 +100,12 @@ fn attend(mut running: Running, signals: SigSet) -> Result<(), Failure> {
                 println!("\npower cut");
                 return Ok(());
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                if asked.is_some_and(|asked| asked.elapsed() > POWER_OFF_TIMEOUT) {
+                    running.kill();
+                    return Err(Failure("the appliance did not switch itself off; its power was cut".into()));
+                }
+            }
         }
         match running.wait(Duration::ZERO) {
             None => {}

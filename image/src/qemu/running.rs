@@ -81,6 +81,7 @@ struct State {
     qmp: Option<Arc<Qmp>>,
     boots: Vec<Boot>,
     ending: Option<Ending>,
+    led_at_power_off: Option<bool>,
     /// QEMU may end without a reason now.
     killed: bool,
 }
@@ -178,6 +179,20 @@ impl Running {
         led::watch(&*self.inner.qmp()?, self.inner.machine.kind, limit, enough)
     }
 
+    /// Was the ACT LED on when the guest switched the machine off? `None` as long as it has not.
+    #[must_use]
+    pub fn led_at_power_off(&self) -> Option<bool> {
+        self.inner.state().led_at_power_off
+    }
+
+    /// Pulls the network cable, or puts it in again.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn plug_network(&self, plugged: bool) -> Result<(), Failure> {
+        self.qmp("set_link", json!({ "name": "net", "up": plugged })).map(|_| ())
+    }
+
     /// Presses the power button; [`Running::wait`] for what comes of it.
     ///
     /// # Errors
@@ -268,6 +283,8 @@ impl Inner {
                 Event::Reset => continue,
                 Event::Shutdown(reason) if reason.ends_with("reset") => self.restart(&boot, cause, events),
                 Event::Shutdown(reason) if reason == "guest-shutdown" => {
+                    let led = self.qmp().and_then(|qmp| led::is_on(&qmp, self.machine.kind)).ok();
+                    self.change(|state| state.led_at_power_off = led);
                     self.stop();
                     return self.finish(Ending::PowerOff);
                 }
