@@ -90,14 +90,19 @@ pub fn update(machine: &mut Machine, card: &str) {
     machine.hardware.show(State::Updating);
     let slots = board::card::partition(card, SLOTS.number);
     let path = file.to_string_lossy();
+    let pending = |machine: &Machine| {
+        let version = &machine.version;
+        version.slots().is_some_and(|slots| update::pending(slots, version.running()).is_some())
+    };
+    let was_pending = pending(machine);
     match role(machine, &["update", &path, "--slots", &slots, "--boot", mounts::BOOT], UPDATE_TIMEOUT) {
         Ok(ended) if ended.code() == Some(0) => say("update: installed"),
         Ok(ended) => say(&format!("update: {name} was not installed ({ended}); see {name}.refused.txt on the card")),
         Err(error) => say(&format!("update: cannot be started: {error}")),
     }
     machine.hardware.show(State::Booting);
-    let version = &machine.version;
-    if version.slots().is_some_and(|slots| update::pending(slots, version.running()).is_some()) {
+    // Only for what was installed just now: a card that fails must not start the machine again and again.
+    if pending(machine) && !was_pending {
         say("update: starting again to try the new version");
         mounts::release();
         machine.hardware.feed();
