@@ -320,13 +320,16 @@ impl Writer {
         if self.begun {
             return Ok(());
         }
-        if self.log.place().is_none() {
+        // Twice at most: a spare segment that becomes ready just after a store's first segment was begun ends that one, and
+        // any other has room when it is new.
+        loop {
+            if let Some((at, room)) = self.log.place() {
+                self.batch.begin(at, room);
+                self.begun = true;
+                return Ok(());
+            }
             self.roll()?;
         }
-        let (at, room) = self.log.place().ok_or(Error::Full)?;
-        self.batch.begin(at, room);
-        self.begun = true;
-        Ok(())
     }
 
     fn roll(&mut self) -> Result<(), Error> {

@@ -77,6 +77,18 @@ fn a_message_is_kept_on_a_file_system() {
     assert!(matches!(store.open_blob(crate::store::BlobId(99)), Err(Error::Gone)));
 }
 
+/// It was refused as if the card were full, whenever a spare segment was ready just after the first one was begun.
+#[test]
+fn a_new_store_takes_its_first_change_while_spares_become_ready() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let medium = Arc::new(FileMedium::open(directory.path()).unwrap());
+        let (store, _) = Store::open(medium, Options { spares: 2, spares_low: 2, ..Options::small() }).unwrap();
+        create(&store, "INBOX");
+        store.close().unwrap();
+    }
+}
+
 #[test]
 fn many_callers_at_once_are_all_answered() {
     let store = Store::open_in_memory().unwrap();
