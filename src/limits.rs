@@ -466,6 +466,11 @@ pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(240);
 pub const CHILD_STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The card must have shown up by then.
 pub const CARD_TIMEOUT: Duration = Duration::from_secs(20);
+/// One thing that is done on the card at the start: a version of 10 MB read from it, or a partition mounted. A card without a
+/// sign of life for so long hangs.
+pub const CARD_WORK_TIMEOUT: Duration = Duration::from_secs(120);
+/// At the end, everything that is in memory must be on the card by then.
+pub const CARD_RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
 /// e2fsck of a file system in order, and of a large one after a power cut.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// e2fsck when it repairs everything.
