@@ -75,6 +75,11 @@ pub fn take_over(
     let mut state = User::act(user, || State::read(data))?;
     let path = boot.dir().join(SET_UP_NAME);
     let read = || Ok::<_, Failure>(read_at_most(&path, SET_UP_OCTETS_MAX)?.unwrap_or_default());
+    if !path.try_exists()? {
+        // No file, perhaps no boot partition: nobody has said that anything is to change, least of all a fixed address.
+        write_network(run, &state.network)?;
+        return Ok(Vec::new());
+    }
     let mut octets = read()?;
     let torn = state.torn(&octets);
     if !torn.is_empty() {

@@ -133,6 +133,7 @@ impl Supervisor {
             network: self.has_network,
             mail_moving: self.mail.is_some_and(|mail| now.saturating_duration_since(mail) < MAIL_SHOWN),
             silent_restarts: self.serve.silent(),
+            short_runs: self.serve.short(),
             is_stuck: self.serve.is_stuck(now),
             unhealthy_boots: self.machine.version.unhealthy_boots(),
         }
