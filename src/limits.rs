@@ -450,6 +450,10 @@ pub const SUPERVISOR_INTERVAL: Duration = Duration::from_secs(1);
 pub const CHILD_BEAT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Until its first heartbeat, as it may have a whole log to read.
 pub const CHILD_START_TIMEOUT: Duration = Duration::from_secs(180);
+/// A child that was killed at its start for its silence gets twice the time at the next one, at most so much.
+pub const CHILD_START_TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+/// So many ends in a row soon after a start, and the LED shows that something is wrong.
+pub const SHORT_RUNS_SHOWN: u32 = 3;
 /// A child that ran for so long has proved that it can: its next start comes soon.
 pub const CHILD_PROVED: Duration = Duration::from_secs(60);
 /// The wait before a child's next start: at first, and at most. Doubled each time in between.
@@ -466,6 +470,11 @@ pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(240);
 pub const CHILD_STOP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The card must have shown up by then.
 pub const CARD_TIMEOUT: Duration = Duration::from_secs(20);
+/// One thing that is done on the card at the start: a version of 10 MB read from it, or a partition mounted. A card without a
+/// sign of life for so long hangs.
+pub const CARD_WORK_TIMEOUT: Duration = Duration::from_secs(120);
+/// At the end, everything that is in memory must be on the card by then.
+pub const CARD_RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
 /// e2fsck of a file system in order, and of a large one after a power cut.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// e2fsck when it repairs everything.

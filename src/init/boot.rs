@@ -11,11 +11,12 @@ use super::modules::Modules;
 use super::notice::Request;
 use super::supervisor::Supervisor;
 use super::version::{self, Version};
-use super::{clock, data, mounts, power, steps};
-use crate::limits::CARD_TIMEOUT;
+use super::{clock, data, errand, mounts, power, steps};
+use crate::limits::{CARD_TIMEOUT, CARD_WORK_TIMEOUT};
 use board::Board;
 use board::led::State;
 use core::time::Duration;
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -39,8 +40,33 @@ pub struct Machine {
     pub has_boot: bool,
     /// The data partition is mounted and may be written to.
     pub has_data: bool,
-    /// The mail data was found unusable, or some step before it failed.
+    /// Its device, if it was found.
     pub card: Option<String>,
+    /// The card did not answer: it is not asked again at this start.
+    pub card_hangs: bool,
+}
+
+impl Machine {
+    /// Has something done on the card, and feeds the watchdog meanwhile. `timeout` counts from the last sign of life that
+    /// the work gives.
+    ///
+    /// # Errors
+    /// Those of the work; [`io::ErrorKind::TimedOut`] if the card does not answer, now or before.
+    pub fn on_card<T: Send + 'static>(
+        &mut self,
+        timeout: Duration,
+        work: impl FnOnce(&mut dyn FnMut()) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        if self.card_hangs {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the card did not answer before"));
+        }
+        let hardware = &mut self.hardware;
+        let done = errand::wait_for(timeout, || hardware.feed(), work);
+        if matches!(&done, Err(error) if error.kind() == io::ErrorKind::TimedOut) {
+            self.card_hangs = true;
+        }
+        done.and_then(core::convert::identity)
+    }
 }
 
 /// Is this the first process of a machine that was started from our initramfs?
@@ -54,7 +80,8 @@ pub fn is_pid_one() -> bool {
 pub fn run() -> ! {
     std::panic::set_hook(Box::new(|panic| {
         say(&format!("PID 1 broke and starts the machine again: {panic}"));
-        nix::unistd::sync();
+        // Not here: it waits as long as a card hangs.
+        let _ = errand::Errand::begin(nix::unistd::sync);
         std::thread::sleep(PANIC_PAUSE);
         power::end(Request::Reboot);
     }));
@@ -75,10 +102,10 @@ pub fn run() -> ! {
     }
     let card = find_card(&board, &line, &mut hardware);
     let version = Version::of(card.as_deref());
-    let mut machine = Machine { line, hardware, version, has_boot: false, has_data: false, card };
+    let mut machine = Machine { line, hardware, version, has_boot: false, has_data: false, card, card_hangs: false };
     version::choose(&mut machine);
     modules.load(board.definition.modules.late).iter().for_each(|failure| say(failure));
-    machine.version.begin();
+    version::begin(&mut machine);
     open_card(&mut machine);
     Supervisor::new(machine).run()
 }
@@ -107,7 +134,8 @@ fn find_card(board: &Board, line: &CommandLine, hardware: &mut Hardware) -> Opti
 /// Mounts the card's partitions and does what was left there to be done: a factory reset, a set-up, an update.
 fn open_card(machine: &mut Machine) {
     let Some(card) = machine.card.clone() else { return };
-    match mounts::boot(&board::card::partition(&card, board::card::layout::BOOT.number)) {
+    let device = board::card::partition(&card, board::card::layout::BOOT.number);
+    match machine.on_card(CARD_WORK_TIMEOUT, move |_| mounts::boot(&device)) {
         Ok(()) => machine.has_boot = true,
         Err(error) => say(&format!("the boot partition cannot be read: {error}")),
     }
@@ -117,19 +145,34 @@ fn open_card(machine: &mut Machine) {
     if machine.has_boot {
         steps::update(machine, &card);
     }
-    data::extend(&card);
     let device = data::partition(&card);
-    let hardware = &mut machine.hardware;
-    if let Err(failure) = data::check(&device, || hardware.feed()) {
+    let extended = machine.on_card(CARD_WORK_TIMEOUT, move |_| {
+        data::extend(&card);
+        Ok(())
+    });
+    if let Err(error) = extended {
+        say(&format!("the card stays as large as it is: {error}"));
+    }
+    if !machine.card_hangs
+        && let Err(failure) = data::check(&device, &mut machine.hardware)
+    {
         say(&failure);
     }
-    match data::mount(&device).and_then(|()| data::directories(super::supervisor::SERVE_USER)) {
+    let name = device.clone();
+    let mounted = machine.on_card(CARD_WORK_TIMEOUT, move |alive| {
+        data::mount(&device)?;
+        alive();
+        data::grow(&device);
+        alive();
+        data::directories(super::supervisor::SERVE_USER)
+    });
+    match mounted {
         Ok(()) => machine.has_data = mounts::is_writable(mounts::DATA) == Some(true),
-        Err(error) => say(&format!("the mail cannot be reached: {device}: {error}")),
+        Err(error) => say(&format!("the mail cannot be reached: {name}: {error}")),
     }
-    let data = Path::new(mounts::DATA);
+    let kept = machine.on_card(CARD_WORK_TIMEOUT, |_| Ok(clock::kept(Path::new(mounts::DATA)))).unwrap_or(0);
     let given = machine.line.clock.unwrap_or(0);
-    if let Some(behind) = clock::start(&[clock::kept(data), clock::build_epoch(Path::new(BUILD)), given]) {
+    if let Some(behind) = clock::start(&[kept, clock::build_epoch(Path::new(BUILD)), given]) {
         say(&format!("the clock was {behind} s behind what is known already"));
     }
     // Without the card, accounts would be made in memory, and their passwords then overwritten in pillarbox.toml.

@@ -3,12 +3,10 @@
 //! It is FAT: a person can edit it on any computer, and a power cut while it is writable can damage it. So it is made
 //! writable as seldom and as shortly as possible: [`while_writable`] is the only way here.
 
-use nix::mount::{MsFlags, mount};
-use nix::sys::statvfs::{FsFlags, statvfs};
-use std::cell::Cell;
+use crate::update::Mounted;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the boot partition is mounted, and how it is made writable.
 pub trait BootPartition {
@@ -22,48 +20,13 @@ pub trait BootPartition {
     fn writable(&self, writable: bool) -> io::Result<()>;
 }
 
-/// A mounted one. A folder that is writable anyway, as on a desktop, is left as it is.
-#[derive(Debug)]
-pub struct MountedBoot {
-    dir: PathBuf,
-    remounted: Cell<bool>,
-}
-
-impl MountedBoot {
-    /// The one that is mounted there.
-    #[must_use]
-    pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), remounted: Cell::new(false) }
-    }
-
-    fn remount(&self, read_only: bool) -> io::Result<()> {
-        // mount(2): flags that are not named again are taken off by a remount.
-        let mut flags =
-            MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
-        flags.set(MsFlags::MS_RDONLY, read_only);
-        let none: Option<&str> = None;
-        Ok(mount(none, &self.dir, none, flags, none)?)
-    }
-}
-
-impl BootPartition for MountedBoot {
+impl BootPartition for Mounted {
     fn dir(&self) -> &Path {
-        &self.dir
+        self.folder()
     }
 
     fn writable(&self, writable: bool) -> io::Result<()> {
-        if writable {
-            if statvfs(&self.dir)?.flags().contains(FsFlags::ST_RDONLY) {
-                self.remount(false)?;
-                self.remounted.set(true);
-            }
-            return Ok(());
-        }
-        if self.remounted.replace(false) {
-            // Going read-only waits for the card, and clears FAT's mark of a file system in use.
-            self.remount(true)?;
-        }
-        Ok(())
+        if writable { self.open() } else { self.close() }
     }
 }
 
@@ -120,6 +83,8 @@ pub fn tell(boot: &dyn BootPartition, name: &str, text: Option<&str>) -> io::Res
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+    use std::cell::Cell;
+    use std::path::PathBuf;
 
     /// A folder that counts how often it was made writable, and may refuse.
     pub(crate) struct PlainBoot {
@@ -193,14 +158,6 @@ mod tests {
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
         boot.left.set(Some(0));
         assert_eq!(while_writable(&boot, |_| Ok(())).unwrap_err().kind(), io::ErrorKind::ReadOnlyFilesystem);
-    }
-
-    #[test]
-    fn a_folder_that_is_writable_is_not_remounted() {
-        let folder = tempfile::tempdir().unwrap();
-        let boot = MountedBoot::new(folder.path());
-        while_writable(&boot, |dir| std::fs::write(dir.join("x"), "")).unwrap();
-        assert!(!boot.remounted.get());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! the supervisor.
 
 use crate::limits::{
-    CHILD_BEAT_TIMEOUT, CHILD_DELAY_MAX, CHILD_DELAY_MIN, CHILD_PROVED, CHILD_START_TIMEOUT, CHILD_STOP_TIMEOUT,
+    CHILD_BEAT_TIMEOUT, CHILD_DELAY_MAX, CHILD_DELAY_MIN, CHILD_PROVED, CHILD_START_TIMEOUT, CHILD_START_TIMEOUT_MAX,
+    CHILD_STOP_TIMEOUT,
 };
 use core::time::Duration;
 use std::time::Instant;
@@ -18,6 +19,8 @@ pub struct Child {
     delay: Duration,
     /// How often in a row it was killed because it had no heartbeat.
     silent: u32,
+    /// How often in a row it ended by itself soon after its start.
+    short: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ impl Child {
     /// A child that may be started at once.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, state: State::Down { until: None }, delay: CHILD_DELAY_MIN, silent: 0 }
+        Self { name, state: State::Down { until: None }, delay: CHILD_DELAY_MIN, silent: 0, short: 0 }
     }
 
     /// Is it time to start it?
@@ -60,6 +63,12 @@ impl Child {
         self.silent
     }
 
+    /// How often in a row it ended soon after its start.
+    #[must_use]
+    pub fn short(&self) -> u32 {
+        self.short
+    }
+
     /// It was started.
     pub fn started(&mut self, process: i32, now: Instant) {
         self.state = State::Up { process, since: now, beat: None, given_up: None };
@@ -67,6 +76,7 @@ impl Child {
 
     /// It could not be started.
     pub fn failed(&mut self, now: Instant) {
+        self.short = self.short.saturating_add(1);
         self.wait(now);
     }
 
@@ -81,8 +91,9 @@ impl Child {
     /// Should it be killed because it has been silent for too long? Says so once.
     pub fn give_up(&mut self, now: Instant) -> bool {
         let State::Up { since, beat, given_up, .. } = &mut self.state else { return false };
-        // A start may have a long log to read.
-        let (last, patience) = beat.map_or((*since, CHILD_START_TIMEOUT), |beat| (beat, CHILD_BEAT_TIMEOUT));
+        // A start may have a long log to read; longer each time, or it would never get to the end of one that is too long.
+        let longer = CHILD_START_TIMEOUT.saturating_mul(2_u32.saturating_pow(self.silent)).min(CHILD_START_TIMEOUT_MAX);
+        let (last, patience) = beat.map_or((*since, longer), |beat| (beat, CHILD_BEAT_TIMEOUT));
         if given_up.is_some() || now.saturating_duration_since(last) < patience {
             return false;
         }
@@ -105,6 +116,9 @@ impl Child {
             && (given_up.is_some() || now.saturating_duration_since(since) >= CHILD_PROVED)
         {
             self.delay = CHILD_DELAY_MIN;
+            self.short = 0;
+        } else {
+            self.short = self.short.saturating_add(1);
         }
         self.wait(now)
     }
@@ -137,8 +151,26 @@ mod tests {
             last = delay;
         }
         assert_eq!(last, CHILD_DELAY_MAX);
+        assert_eq!(child.short(), 12);
         child.started(8, now);
         assert_eq!(child.ended(now + CHILD_PROVED), CHILD_DELAY_MIN);
+        assert_eq!(child.short(), 0);
+    }
+
+    #[test]
+    fn a_start_that_took_too_long_gets_more_time_and_not_for_ever() {
+        let mut child = Child::new("serve");
+        let mut now = Instant::now();
+        for patience in [CHILD_START_TIMEOUT, CHILD_START_TIMEOUT * 2, CHILD_START_TIMEOUT * 4] {
+            child.started(7, now);
+            assert!(!child.give_up(now + patience - Duration::from_secs(1)));
+            now += patience;
+            assert!(child.give_up(now));
+            child.ended(now);
+        }
+        child.silent = u32::MAX;
+        child.started(7, now);
+        assert!(child.give_up(now + CHILD_START_TIMEOUT_MAX));
     }
 
     #[test]

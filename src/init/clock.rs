@@ -40,12 +40,23 @@ pub fn kept(data: &Path) -> i64 {
     std::fs::read_to_string(data.join(FILE)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Keeps the time, unless a later one is kept already.
+/// How sure the machine's clock is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A time server was asked just now: what was kept before may have been wrong.
+    Surely,
+    /// It runs on from what it was.
+    Perhaps,
+}
+
+/// Keeps the time, unless a later one is kept that may be as good: a clock that was once years ahead would start there for
+/// ever otherwise.
 ///
 /// # Errors
 /// As the operating system says.
-pub fn keep(data: &Path, seconds: i64) -> std::io::Result<()> {
-    if kept(data) >= seconds {
+pub fn keep(data: &Path, seconds: i64, known: Known) -> std::io::Result<()> {
+    let before = kept(data);
+    if before == seconds || (before > seconds && known == Known::Perhaps) {
         return Ok(());
     }
     let path: PathBuf = data.join(FILE);
@@ -65,13 +76,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kept_time_only_grows() {
+    fn the_kept_time_only_grows_until_the_right_one_is_known() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(kept(folder.path()), 0);
         for (given, expected) in [(1_700_000_000, 1_700_000_000), (5, 1_700_000_000), (1_800_000_000, 1_800_000_000)] {
-            keep(folder.path(), given).unwrap();
+            keep(folder.path(), given, Known::Perhaps).unwrap();
             assert_eq!(kept(folder.path()), expected);
         }
+        keep(folder.path(), 1_750_000_000, Known::Surely).unwrap();
+        assert_eq!(kept(folder.path()), 1_750_000_000, "a time server knows better");
         std::fs::write(folder.path().join(FILE), "torn").unwrap();
         assert_eq!(kept(folder.path()), 0);
     }

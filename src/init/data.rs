@@ -1,9 +1,11 @@
 //! The data partition: checked, mounted, grown. Never made anew: that only an explicit factory reset does.
 
 use super::console::say;
+use super::hardware::Hardware;
 use super::{grow, mounts, one_shot};
 use crate::limits::{CHECK_TIMEOUT, REPAIR_TIMEOUT};
 use board::card::layout::DATA;
+use board::led::State;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -20,9 +22,9 @@ const UNCORRECTED: i32 = 4;
 ///
 /// # Errors
 /// A sentence for people, if something is left.
-pub fn check(device: &str, mut meanwhile: impl FnMut()) -> Result<(), String> {
+pub fn check(device: &str, hardware: &mut Hardware) -> Result<(), String> {
     // -p: the journal and whatever is safe; nearly always that is all, and it takes a blink.
-    let code = e2fsck(device, "-p", CHECK_TIMEOUT, &mut meanwhile)?;
+    let code = e2fsck(device, "-p", CHECK_TIMEOUT, || hardware.feed())?;
     if code == CORRECTED {
         say("the file system of the card was repaired");
     }
@@ -30,7 +32,11 @@ pub fn check(device: &str, mut meanwhile: impl FnMut()) -> Result<(), String> {
         return Ok(());
     }
     say("the file system of the card is damaged; repairing all that can be repaired");
-    match e2fsck(device, "-y", REPAIR_TIMEOUT, &mut meanwhile)? {
+    // It may take an hour, and a person should not take it for a start that hangs.
+    hardware.show(State::Degraded);
+    let repaired = e2fsck(device, "-y", REPAIR_TIMEOUT, || hardware.feed());
+    hardware.show(State::Booting);
+    match repaired? {
         code if code < UNCORRECTED => Ok(()),
         code => Err(format!("the file system of the card cannot be repaired (e2fsck ended with {code})")),
     }
@@ -61,17 +67,21 @@ pub fn extend(card: &str) {
     }
 }
 
-/// Mounts the partition and lets its file system fill it.
+/// Mounts the partition.
 ///
 /// # Errors
 /// As the kernel says.
 pub fn mount(device: &str) -> io::Result<()> {
-    mounts::data(device)?;
+    mounts::data(device)
+}
+
+/// Lets the mounted file system fill its partition. On a large card that takes a minute at the first start. What fails is
+/// said; the mail is served all the same.
+pub fn grow(device: &str) {
     let grown = card_octets(device).and_then(|octets| grow::grow_file_system(Path::new(mounts::DATA), octets));
     if let Err(error) = grown {
         say(&format!("the file system stays as large as it is: {error}"));
     }
-    Ok(())
 }
 
 /// Makes the directories that the children own.

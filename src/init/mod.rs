@@ -18,6 +18,7 @@ mod clock;
 mod command_line;
 mod console;
 mod data;
+mod errand;
 pub mod factory_reset;
 mod grow;
 mod hardware;

@@ -87,20 +87,25 @@ pub fn data(device: &str) -> io::Result<()> {
     Ok(mount(Some(device), DATA, Some("ext4"), flags, Some("commit=30,errors=remount-ro,data=ordered"))?)
 }
 
-/// Takes both partitions off, or makes them read-only where something still holds them.
-pub fn release() {
+/// Takes both partitions off, or makes them read-only where something still holds them, and brings everything to the card.
+/// Waits for the card as long as that takes.
+///
+/// # Errors
+/// What the kernel says of the first one that may still be written to.
+pub fn release() -> io::Result<()> {
+    let mut released = Ok(());
     for place in [DATA, BOOT] {
         if is_writable(place).is_none() {
             continue;
         }
         if umount2(place, MntFlags::empty()).is_err() {
             let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-            if let Err(error) = mount(None::<&str>, place, None::<&str>, flags, None::<&str>) {
-                super::console::say(&format!("{place} cannot be released: {error}"));
-            }
+            let remounted = mount(None::<&str>, place, None::<&str>, flags, None::<&str>);
+            released = released.and(remounted.map_err(|error| io::Error::other(format!("{place}: {error}"))));
         }
     }
     nix::unistd::sync();
+    released
 }
 
 #[cfg(test)]

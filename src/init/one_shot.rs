@@ -1,5 +1,6 @@
 //! A child that has an end: a check, a step of the set-up, an update. PID 1 keeps the watchdog fed while it runs.
 
+use crate::limits::CHILD_STOP_TIMEOUT;
 use core::time::Duration;
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -50,7 +51,12 @@ pub fn run(command: &mut Command, timeout: Duration, mut meanwhile: impl FnMut()
         }
         if begin.elapsed() > timeout {
             child.kill()?;
-            child.wait()?;
+            // One that waits for a card that hangs does not end before that does.
+            let killed = Instant::now();
+            while child.try_wait()?.is_none() && killed.elapsed() < CHILD_STOP_TIMEOUT {
+                meanwhile();
+                std::thread::sleep(LOOK_INTERVAL);
+            }
             return Ok(Ended::TimedOut);
         }
         meanwhile();

@@ -3,7 +3,7 @@
 //! Pure, so that every rule is a line of a test.
 
 use super::notice::Health;
-use crate::limits::{SILENT_RESTARTS_MAX, UNHEALTHY_BOOTS_MAX};
+use crate::limits::{SHORT_RUNS_SHOWN, SILENT_RESTARTS_MAX, UNHEALTHY_BOOTS_MAX};
 use board::led::State;
 
 /// All that counts.
@@ -23,6 +23,8 @@ pub struct Situation {
     pub mail_moving: bool,
     /// How often in a row `serve` was killed for its silence.
     pub silent_restarts: u32,
+    /// How often in a row `serve` ended soon after its start, as with a configuration that is wrong.
+    pub short_runs: u32,
     /// `serve` was killed and does not end: it hangs in the kernel.
     pub is_stuck: bool,
     /// How many starts of the machine in a row have not become healthy, this one included.
@@ -36,7 +38,8 @@ pub fn led(now: &Situation) -> State {
         return State::CardFailing;
     }
     if !now.was_ready {
-        return if now.silent_restarts > 0 { State::Degraded } else { State::Booting };
+        let is_wrong = now.silent_restarts > 0 || now.short_runs >= SHORT_RUNS_SHOWN;
+        return if is_wrong { State::Degraded } else { State::Booting };
     }
     if !now.is_fresh || now.health == Health::Degraded {
         return State::Degraded;
@@ -56,7 +59,8 @@ pub fn led(now: &Situation) -> State {
 #[must_use]
 pub fn feeds_watchdog(now: &Situation) -> bool {
     let is_hopeless = now.is_stuck || now.silent_restarts >= SILENT_RESTARTS_MAX;
-    !is_hopeless || now.card_failing || now.unhealthy_boots >= UNHEALTHY_BOOTS_MAX
+    let is_card_failing = now.card_failing || now.health == Health::CardFailing;
+    !is_hopeless || is_card_failing || now.unhealthy_boots >= UNHEALTHY_BOOTS_MAX
 }
 
 #[cfg(test)]
@@ -71,6 +75,7 @@ mod tests {
         network: true,
         mail_moving: false,
         silent_restarts: 0,
+        short_runs: 0,
         is_stuck: false,
         unhealthy_boots: 0,
     };
@@ -89,6 +94,8 @@ mod tests {
             (Situation { card_failing: true, was_ready: false, ..FINE }, State::CardFailing),
             (Situation { was_ready: false, is_fresh: false, ..FINE }, State::Booting),
             (Situation { was_ready: false, silent_restarts: 1, ..FINE }, State::Degraded),
+            (Situation { was_ready: false, short_runs: SHORT_RUNS_SHOWN - 1, ..FINE }, State::Booting),
+            (Situation { was_ready: false, short_runs: SHORT_RUNS_SHOWN, ..FINE }, State::Degraded),
         ] {
             assert_eq!(led(&situation), expected, "{situation:?}");
         }
@@ -102,6 +109,9 @@ mod tests {
         assert!(feeds_watchdog(&Situation { silent_restarts: SILENT_RESTARTS_MAX - 1, ..silent }));
         assert!(!feeds_watchdog(&Situation { is_stuck: true, ..FINE }));
         assert!(feeds_watchdog(&Situation { card_failing: true, ..silent }));
+        assert!(feeds_watchdog(&Situation { health: Health::CardFailing, ..silent }));
+        // Nothing but the person who wrote it can mend a configuration: starting the machine again does not.
+        assert!(feeds_watchdog(&Situation { short_runs: u32::MAX, was_ready: false, ..FINE }));
         assert!(feeds_watchdog(&Situation { unhealthy_boots: UNHEALTHY_BOOTS_MAX, ..silent }));
     }
 }

@@ -63,9 +63,9 @@ fn is_press(event: &[u8; EVENT_OCTETS]) -> bool {
     kind == EV_KEY && code == KEY_POWER && value == 1
 }
 
-/// Ends the machine's run; what had to be kept is on the card.
+/// Ends the machine's run. What has to be kept is on the card: nothing is waited for here, as a card that hangs would not let
+/// the machine end.
 pub fn end(how: Request) -> ! {
-    nix::unistd::sync();
     let mode = match how {
         Request::Reboot => RebootMode::RB_AUTOBOOT,
         Request::PowerOff => RebootMode::RB_POWER_OFF,

@@ -24,11 +24,12 @@ pub use file::{SET_UP_NAME, SetUp, SetUpError, TEMPLATE};
 pub use network::Network;
 pub use user::{MAIL_USER, User};
 
-use crate::init::boot_partition::{BootPartition, MountedBoot, read_at_most, tell, while_writable};
+use crate::init::boot_partition::{BootPartition, read_at_most, tell, while_writable};
 use crate::limits::SET_UP_OCTETS_MAX;
 use crate::serve::files::{PUBLIC, create_directory, write_whole};
 use crate::serve::{Failure, keep_files_private};
 use crate::status::log_ring;
+use crate::update::Mounted;
 use mail::Outcome;
 use state::{Overwriting, State};
 use std::io::Write;
@@ -49,7 +50,7 @@ pub fn run(boot: &Path, data: &Path, run: &Path) -> Result<(), Failure> {
     // What the store has to warn of. PID 1 reads standard error.
     let _ = log_ring::start(log::LevelFilter::Warn);
     let user = User::of_mail();
-    let deeds = take_over(&MountedBoot::new(boot), data, run, user)?;
+    let deeds = take_over(&Mounted::at(boot), data, run, user)?;
     let mut out = std::io::stdout().lock();
     for deed in deeds {
         // That nobody reads it must not stop anything.
@@ -74,6 +75,11 @@ pub fn take_over(
     let mut state = User::act(user, || State::read(data))?;
     let path = boot.dir().join(SET_UP_NAME);
     let read = || Ok::<_, Failure>(read_at_most(&path, SET_UP_OCTETS_MAX)?.unwrap_or_default());
+    if !path.try_exists()? {
+        // No file, perhaps no boot partition: nobody has said that anything is to change, least of all a fixed address.
+        write_network(run, &state.network)?;
+        return Ok(Vec::new());
+    }
     let mut octets = read()?;
     let torn = state.torn(&octets);
     if !torn.is_empty() {

@@ -5,17 +5,19 @@
 
 use super::boot::Machine;
 use super::child::Child;
+use super::clock::{self, Known};
 use super::command_line::Drill;
 use super::console::{self, say};
+use super::errand::{Errand, Progress};
 use super::memory::Memory;
+use super::mounts;
 use super::notice::{Health, Notice, NoticeSocket, Request};
 use super::policy::{self, Situation};
 use super::power::{self, Buttons};
 use super::sockets::{self, Socket};
-use super::{clock, mounts};
 use crate::limits::{
-    CHILD_STOP_TIMEOUT, CLOCK_KEEP_INTERVAL, MAIL_SHOWN, NOTICES_MAX, SERVE_CGROUP_OCTETS, SUPERVISOR_INTERVAL,
-    TRIAL_TIMEOUT,
+    CARD_RELEASE_TIMEOUT, CHILD_STOP_TIMEOUT, CLOCK_KEEP_INTERVAL, MAIL_SHOWN, NOTICES_MAX, SERVE_CGROUP_OCTETS,
+    SUPERVISOR_INTERVAL, TRIAL_TIMEOUT,
 };
 use board::led::State;
 use command_fds::{CommandFdExt, FdMapping};
@@ -60,6 +62,8 @@ pub struct Supervisor {
     clock_kept: Instant,
     begun: Instant,
     feeding: bool,
+    /// The time is on its way to the card.
+    clock_keeping: Option<Errand<io::Result<()>>>,
     /// The cgroup for `serve` is there.
     has_cgroup: bool,
 }
@@ -90,6 +94,7 @@ impl Supervisor {
             clock_kept: now,
             begun: now,
             feeding: true,
+            clock_keeping: None,
             has_cgroup,
         }
     }
@@ -104,6 +109,7 @@ impl Supervisor {
             self.reap();
             self.end_silent_children();
             self.look_after_hardware();
+            self.machine.version.look();
             self.look_after_version();
             self.keep_clock();
             let pressed = self.buttons.was_pressed();
@@ -128,6 +134,7 @@ impl Supervisor {
             network: self.has_network,
             mail_moving: self.mail.is_some_and(|mail| now.saturating_duration_since(mail) < MAIL_SHOWN),
             silent_restarts: self.serve.silent(),
+            short_runs: self.serve.short(),
             is_stuck: self.serve.is_stuck(now),
             unhealthy_boots: self.machine.version.unhealthy_boots(),
         }
@@ -154,17 +161,22 @@ impl Supervisor {
     }
 
     fn keep_clock(&mut self) {
+        if let Some(Progress::Done(kept)) = self.clock_keeping.as_ref().map(Errand::look) {
+            self.clock_keeping = None;
+            if let Some(Err(error)) = kept {
+                say(&format!("the time cannot be kept: {error}"));
+            }
+        }
         if self.clock_kept.elapsed() >= CLOCK_KEEP_INTERVAL {
-            self.clock_kept = Instant::now();
-            self.write_clock();
+            self.write_clock(Known::Perhaps);
         }
     }
 
-    fn write_clock(&self) {
-        if self.machine.has_data
-            && let Err(error) = clock::keep(Path::new(mounts::DATA), clock::now())
-        {
-            say(&format!("the time cannot be kept: {error}"));
+    /// Has the time written to the card, unless that is being done: a card that hangs must not hold up PID 1.
+    fn write_clock(&mut self, known: Known) {
+        self.clock_kept = Instant::now();
+        if self.machine.has_data && self.clock_keeping.is_none() {
+            self.clock_keeping = Errand::begin(move || clock::keep(Path::new(mounts::DATA), clock::now(), known)).ok();
         }
     }
 
@@ -309,7 +321,7 @@ impl Supervisor {
             }
             Notice::ClockKnown => {
                 say("the clock is right");
-                self.write_clock();
+                self.write_clock(Known::Surely);
             }
             Notice::Ready
             | Notice::Stopping
@@ -352,7 +364,7 @@ impl Supervisor {
             Request::Reboot => "starting again",
             Request::PowerOff => "switching off",
         });
-        for (index, child) in [&self.serve, &self.network].into_iter().enumerate() {
+        for child in [&self.serve, &self.network] {
             let Some(process) = child.process() else { continue };
             send(process, Signal::SIGTERM);
             let hardware = &mut self.machine.hardware;
@@ -361,20 +373,32 @@ impl Supervisor {
                 send(process, Signal::SIGKILL);
                 ended_within(process, CHILD_STOP_TIMEOUT, || hardware.feed());
             }
-            if index == 0 {
-                self.write_clock();
-            }
         }
         // Whatever else there is: it must not hold the card.
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-        mounts::release();
+        let hardware = &mut self.machine.hardware;
+        if !all_ended_within(CHILD_STOP_TIMEOUT, || hardware.feed()) {
+            say("some process does not end");
+        }
+        let has_data = self.machine.has_data;
+        let released = self.machine.on_card(CARD_RELEASE_TIMEOUT, move |alive| {
+            if has_data {
+                // Whether the time is kept or not: what counts is that the rest is.
+                let _ = clock::keep(Path::new(mounts::DATA), clock::now(), Known::Perhaps);
+                alive();
+            }
+            mounts::release()
+        });
         self.machine.hardware.show(State::Halted);
         match request {
             Request::PowerOff => self.machine.hardware.disarm(),
             // If the new start hangs, the watchdog makes it.
             Request::Reboot => self.machine.hardware.feed(),
         }
-        say("the card may be taken out");
+        match released {
+            Ok(()) => say("the card may be taken out"),
+            Err(error) => say(&format!("the card was not released in order, the next start checks it: {error}")),
+        }
         power::end(request)
     }
 }
@@ -409,6 +433,22 @@ fn ended_within(process: i32, timeout: Duration, mut meanwhile: impl FnMut()) ->
         }
         meanwhile();
         std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
+
+/// Waits until there is no child any more, of whomever.
+fn all_ended_within(timeout: Duration, mut meanwhile: impl FnMut()) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < timeout {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => {
+                meanwhile();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(Errno::ECHILD) => return true,
+            Ok(_) | Err(_) => {}
+        }
     }
     false
 }

@@ -9,18 +9,18 @@
 
 use super::Error;
 use super::device::forget;
+use super::mounted::Mounted;
 use crate::limits::{CONFIG_TXT_OCTETS_MAX, UPDATE_COPY_OCTETS};
 use board::card::slots::Prefix;
-use nix::mount::{MsFlags, mount};
-use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::sys::statvfs::statvfs;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// What is needed of the boot partition.
-pub trait BootPartition {
-    /// Until [`BootPartition::finish`], it may be written to.
+/// What an installation needs of the boot partition.
+pub trait KernelSets {
+    /// Until [`KernelSets::finish`], it may be written to.
     ///
     /// # Errors
     /// Those of the system.
@@ -76,10 +76,10 @@ pub(super) fn failed(what: &str) -> impl Fn(io::Error) -> Error + Copy + '_ {
 }
 
 /// While it lives, the boot partition may be written to.
-pub(super) struct Writable<'a>(&'a dyn BootPartition);
+pub(super) struct Writable<'a>(&'a dyn KernelSets);
 
 impl<'a> Writable<'a> {
-    pub fn begin(boot: &'a dyn BootPartition) -> Result<Self, Error> {
+    pub fn begin(boot: &'a dyn KernelSets) -> Result<Self, Error> {
         boot.begin().map_err(failed("cannot make it writable"))?;
         Ok(Self(boot))
     }
@@ -117,13 +117,13 @@ pub(super) fn prefix_in(config: &[u8]) -> Result<(Prefix, u64), Error> {
 }
 
 /// The kernel set that the firmware starts next time.
-pub(super) fn active(boot: &dyn BootPartition) -> Result<Prefix, Error> {
+pub(super) fn active(boot: &dyn KernelSets) -> Result<Prefix, Error> {
     let config = boot.config().map_err(failed("cannot read config.txt"))?;
     prefix_in(&config).map(|(prefix, _)| prefix)
 }
 
 /// Has `config.txt` name this kernel set; `false` if it did already.
-pub(super) fn switch(boot: &dyn BootPartition, wanted: Prefix) -> Result<bool, Error> {
+pub(super) fn switch(boot: &dyn KernelSets, wanted: Prefix) -> Result<bool, Error> {
     let config = boot.config().map_err(failed("cannot read config.txt"))?;
     let (prefix, letter) = prefix_in(&config)?;
     if prefix == wanted {
@@ -140,78 +140,45 @@ pub(super) fn switch(boot: &dyn BootPartition, wanted: Prefix) -> Result<bool, E
 
 /// The boot partition where it is mounted; usually read-only.
 #[derive(Clone, Debug)]
-pub struct MountedBoot {
-    folder: PathBuf,
-    was_read_only: core::cell::Cell<bool>,
-}
+pub struct MountedBoot(Mounted);
 
 impl MountedBoot {
     /// The boot partition that is mounted at `folder`.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), was_read_only: core::cell::Cell::new(false) }
-    }
-
-    /// Where it is mounted.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
+        Self(Mounted::at(folder))
     }
 
     fn file(&self, prefix: Prefix, name: &str) -> PathBuf {
-        self.folder.join(prefix.as_str()).join(name)
-    }
-
-    /// Mounts it again in place, with or without leave to write; what else it was mounted with stays.
-    fn remount(&self, read_only: bool) -> io::Result<()> {
-        let flags = statvfs(&self.folder)?.flags();
-        let keep = [
-            (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-            (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-            (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-            (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        ];
-        let mut wanted = MsFlags::MS_REMOUNT;
-        for (is, flag) in keep {
-            wanted.set(flag, flags.contains(is));
-        }
-        wanted.set(MsFlags::MS_RDONLY, read_only);
-        mount(None::<&str>, &self.folder, None::<&str>, wanted, None::<&str>)?;
-        Ok(())
+        self.0.folder().join(prefix.as_str()).join(name)
     }
 
     /// Brings everything to the card, file allocation table and folders as well: syncfs(2).
     pub(super) fn sync(&self) -> io::Result<()> {
-        nix::unistd::syncfs(File::open(&self.folder)?)?;
+        nix::unistd::syncfs(File::open(self.0.folder())?)?;
         Ok(())
     }
 }
 
-impl BootPartition for MountedBoot {
+impl KernelSets for MountedBoot {
     fn begin(&self) -> io::Result<()> {
-        if statvfs(&self.folder)?.flags().contains(FsFlags::ST_RDONLY) {
-            self.remount(false)?;
-            self.was_read_only.set(true);
-        }
-        Ok(())
+        self.0.open()
     }
 
     fn finish(&self) {
-        if self.was_read_only.take() {
-            // Should it stay writable, nothing is lost: it was synced.
-            let _ = self.remount(true);
-        }
+        // Should it stay writable, nothing is lost: it was synced.
+        let _ = self.0.close();
     }
 
     fn config(&self) -> io::Result<Vec<u8>> {
         let mut octets = Vec::new();
         let most = super::verify::wide(CONFIG_TXT_OCTETS_MAX);
-        File::open(self.folder.join("config.txt"))?.take(most).read_to_end(&mut octets)?;
+        File::open(self.0.folder().join("config.txt"))?.take(most).read_to_end(&mut octets)?;
         Ok(octets)
     }
 
     fn set_config_octet(&self, offset: u64, octet: u8) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.folder.join("config.txt"))?;
+        let file = OpenOptions::new().write(true).open(self.0.folder().join("config.txt"))?;
         file.write_all_at(&[octet], offset)?;
         file.sync_all()?;
         forget(&file);
@@ -219,7 +186,7 @@ impl BootPartition for MountedBoot {
     }
 
     fn clear(&self, prefix: Prefix) -> io::Result<()> {
-        let folder = self.folder.join(prefix.as_str());
+        let folder = self.0.folder().join(prefix.as_str());
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -229,7 +196,7 @@ impl BootPartition for MountedBoot {
     }
 
     fn free_octets(&self) -> io::Result<u64> {
-        let stat = statvfs(&self.folder)?;
+        let stat = statvfs(self.0.folder())?;
         Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
     }
 

@@ -21,7 +21,7 @@
 //! when the version that runs is itself on trial there may be no such slot or folder, and the bundle has to wait.
 
 use super::Error;
-use super::boot::{self, BootPartition, Writable};
+use super::boot::{self, KernelSets, Writable};
 use super::device::{Lock, SlotDevice};
 use super::slot;
 use super::state;
@@ -101,7 +101,7 @@ pub enum Installed {
 pub fn install(
     bundle: &Path,
     device: &SlotDevice,
-    boot: &dyn BootPartition,
+    boot: &dyn KernelSets,
     key: &PublicKey,
     rules: &Rules,
     progress: &mut dyn FnMut(Progress),
@@ -147,7 +147,7 @@ pub fn install(
 ///
 /// # Errors
 /// [`Error::Config`], [`Error::Boot`] and [`Error::ReadBack`] if `config.txt` cannot be changed; those of the state.
-pub fn restore_kernel(device: &SlotDevice, boot: &dyn BootPartition) -> Result<bool, Error> {
+pub fn restore_kernel(device: &SlotDevice, boot: &dyn KernelSets) -> Result<bool, Error> {
     let state = state::read(device)?.state;
     let (None, Some(prefix)) = (state.trial, state.previous_kernel) else { return Ok(false) };
     let switched = boot::switch(boot, prefix)?;
@@ -171,7 +171,7 @@ pub fn pending(device: &SlotDevice, running: Running) -> Option<Slot> {
 fn may_be_installed(
     front: &Front,
     device: &SlotDevice,
-    boot: &dyn BootPartition,
+    boot: &dyn KernelSets,
     key: &PublicKey,
     rules: &Rules,
 ) -> Result<(), Error> {
@@ -207,7 +207,7 @@ fn check_parts(bundle: &BundleFile, front: &Front, progress: &mut dyn FnMut(Prog
 fn is_there(
     front: &Front,
     device: &SlotDevice,
-    boot: &dyn BootPartition,
+    boot: &dyn KernelSets,
     key: &PublicKey,
     running: Running,
 ) -> Result<Option<bool>, Error> {
@@ -229,7 +229,7 @@ fn is_there(
 }
 
 /// Does the firmware start the bundle's kernel set, whole? Also if there is none.
-fn has_kernel_set(front: &Front, boot: &dyn BootPartition) -> bool {
+fn has_kernel_set(front: &Front, boot: &dyn KernelSets) -> bool {
     let parts = front.manifest.kernel_set();
     parts.is_empty()
         || boot::active(boot)
@@ -246,7 +246,7 @@ fn free_slot(device: &SlotDevice, running: Running) -> Result<Slot, Error> {
 }
 
 /// Takes back what is on trial and was not started, with its kernel set.
-fn withdraw_trial(device: &SlotDevice, boot: &dyn BootPartition) -> Result<(), Error> {
+fn withdraw_trial(device: &SlotDevice, boot: &dyn KernelSets) -> Result<(), Error> {
     state::change(device, |state| {
         state.trial = None;
         state.attempts = 0;
@@ -318,7 +318,7 @@ fn read_back(
 fn write_kernel_set(
     bundle: &BundleFile,
     front: &Front,
-    boot: &dyn BootPartition,
+    boot: &dyn KernelSets,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Prefix>, Error> {
     /// FAT gives whole clusters; on a partition of 252 MiB they are smaller than this.
@@ -354,12 +354,7 @@ fn write_kernel_set(
 }
 
 /// Is a file of a kernel set what was signed?
-fn verify_file(
-    boot: &dyn BootPartition,
-    prefix: Prefix,
-    part: &Part,
-    passed: &mut dyn FnMut(&[u8]),
-) -> Result<(), Error> {
+fn verify_file(boot: &dyn KernelSets, prefix: Prefix, part: &Part, passed: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     let mut hash = Context::new(&SHA256);
     let mut octets = 0u64;
     boot.open(prefix, &part.name, &mut |piece| {

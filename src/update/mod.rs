@@ -17,6 +17,7 @@ mod confirm;
 mod device;
 mod error;
 mod install;
+mod mounted;
 mod request;
 mod run;
 #[cfg(test)]
@@ -30,11 +31,12 @@ mod tests;
 mod verify;
 
 pub use board::card::slots::{Prefix, Running, Slot};
-pub use boot::{BootPartition, MountedBoot};
+pub use boot::{KernelSets, MountedBoot};
 pub use confirm::{clear_boots, confirm, is_confirmed, last_failure, note_boot};
 pub use device::{Blocks, Lock, SlotDevice};
 pub use error::Error;
 pub use install::{Installed, Progress, Rules, Stage, install, pending, restore_kernel};
+pub use mounted::Mounted;
 pub use request::{finish_request, request};
 pub use run::{SLOT_VARIABLE, UpdateOptions, run};
 pub use stage_one::{Choice, stage_one};

@@ -1,7 +1,7 @@
 //! A card in memory for tests: the partition with the slots and the boot partition, which count their steps, stop at a
 //! given one, and forget or tear what was not synced.
 
-use super::boot::{BootPartition, failed};
+use super::boot::{KernelSets, failed};
 use super::device::{Blocks, Lock, SlotDevice};
 use super::{Error, Prefix};
 use std::collections::BTreeMap;
@@ -239,7 +239,7 @@ impl Blocks for Card {
     }
 }
 
-impl BootPartition for Card {
+impl KernelSets for Card {
     fn begin(&self) -> io::Result<()> {
         Ok(())
     }

@@ -20,9 +20,10 @@ pub fn greeting(port: u16) -> Option<String> {
 
 /// Runs a program to its end; fails the test if it fails.
 pub fn succeed(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| {
-        panic!("{command:?}: {error}; `cargo ci --only packages` installs what tests need")
-    });
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; `cargo ci --only packages` installs what tests need"));
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?} ended with {}:\n{text}", output.status);
     text

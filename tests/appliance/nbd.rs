@@ -186,7 +186,8 @@ impl Disk {
     pub fn serve(image: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(image)?;
         let length = file.metadata()?.len();
-        let cache = Cache { image: file, length, unsynced: Vec::new(), unsynced_octets: 0, connections: 0, fails: false };
+        let cache =
+            Cache { image: file, length, unsynced: Vec::new(), unsynced_octets: 0, connections: 0, fails: false };
         let shared = Arc::new(Shared { cache: Mutex::new(cache), ended: Condvar::new() });
         let folder = tempfile::Builder::new().prefix("nbd-").tempdir()?;
         let socket = folder.path().join("disk");

@@ -87,7 +87,12 @@ fn cut_again_and_again(mut appliance: Appliance, tears: bool) {
             assert_eq!(there.len(), known.len(), "a message is there twice");
             let acknowledged = ledger.acknowledged.lock().unwrap().clone();
             let lost: Vec<_> = acknowledged.iter().filter(|token| !there.contains(token)).collect();
-            assert!(lost.is_empty(), "{} of {} acknowledged messages are lost: {lost:?}", lost.len(), acknowledged.len());
+            assert!(
+                lost.is_empty(),
+                "{} of {} acknowledged messages are lost: {lost:?}",
+                lost.len(),
+                acknowledged.len()
+            );
             if life < cuts {
                 live(&mut appliance, &ledger, life, &mut random);
             }

@@ -20,7 +20,8 @@ fn binary(appliance: &Appliance) -> Vec<u8> {
     // cpio(5), "New ASCII Format": 110 octets, of which 54.. is the file's length and 94.. the name's, in hexadecimal.
     let mut at = 0;
     loop {
-        let field = |from: usize| usize::from_str_radix(str::from_utf8(&archive[at + from..][..8]).unwrap(), 16).unwrap();
+        let field =
+            |from: usize| usize::from_str_radix(str::from_utf8(&archive[at + from..][..8]).unwrap(), 16).unwrap();
         let (octets, name) = (field(54), field(94));
         let data = (at + 110 + name).next_multiple_of(4);
         if archive[at + 110..][..name - 1].trim_ascii() == b"init" && octets > 0 {

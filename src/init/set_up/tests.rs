@@ -278,6 +278,19 @@ fn without_an_account_there_is_no_store_and_no_domain() {
 }
 
 #[test]
+fn a_missing_boot_partition_does_not_move_the_machine_to_another_address() {
+    let appliance = Appliance::new(&format!("{ANN}[network]\naddress = \"192.168.1.10/24\"\n"));
+    appliance.start().1.unwrap();
+    std::fs::remove_file(appliance.boot().join(SET_UP_NAME)).unwrap();
+    let before = appliance.state();
+    for _ in 0..2 {
+        assert!(appliance.start().1.unwrap().is_empty());
+        assert_eq!(appliance.network().address.as_deref(), Some("192.168.1.10/24"));
+    }
+    assert_eq!(appliance.state(), before);
+}
+
+#[test]
 fn a_wrong_file_changes_nothing_and_says_so_once() {
     let appliance = Appliance::new(&format!("{ANN}[network]\naddress = \"192.168.1.10/24\"\n"));
     appliance.start().1.unwrap();
