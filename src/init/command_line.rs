@@ -51,7 +51,11 @@ impl CommandLine {
         let value = |name: &str| {
             let words = text.split_ascii_whitespace().filter_map(|word| word.strip_prefix("pillarbox."));
             // The last one counts, as for the kernel's own.
-            words.filter_map(|word| word.split_once('=')).filter(|(key, _)| *key == name).map(|(_, value)| value).last()
+            words
+                .filter_map(|word| word.split_once('='))
+                .filter(|(key, _)| *key == name)
+                .map(|(_, value)| value)
+                .next_back()
         };
         Self {
             watchdog: value("watchdog") != Some("off"),

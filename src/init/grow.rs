@@ -79,7 +79,7 @@ pub fn tell_kernel(card: &Path, extent: Extent) -> io::Result<()> {
 pub fn grow_file_system(mounted: &Path, partition_octets: u64) -> io::Result<()> {
     let folder = File::open(mounted)?;
     let block = nix::sys::statvfs::fstatvfs(&folder)?.block_size();
-    kernel::resize_ext4(&folder, partition_octets / u64::from(block).max(1))
+    kernel::resize_ext4(&folder, partition_octets / block.max(1))
 }
 
 /// The two calls that no library has.

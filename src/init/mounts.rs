@@ -6,7 +6,6 @@
 //! /data   the card's third partition, ext4
 //! ```
 
-use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::Permissions;
 use std::io;
@@ -37,10 +36,10 @@ pub fn kernel() -> Vec<String> {
         let mounted =
             std::fs::create_dir_all(place).and_then(|()| Ok(mount(Some(what), place, Some(what), flags, options)?));
         match mounted {
-            Err(error) if error.raw_os_error() != Some(Errno::EBUSY as i32) => {
-                failures.push(format!("{place}: {error}"))
-            }
-            Ok(()) | Err(_) => {}
+            // Mounted already.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            Err(error) => failures.push(format!("{place}: {error}")),
+            Ok(()) => {}
         }
     }
     // Before any child makes it: `serve` has to reach what is in it.
@@ -62,7 +61,7 @@ pub fn is_writable(place: &str) -> Option<bool> {
 /// The last line counts: it lies on top.
 fn writable_in(mounts: &str, place: &str) -> Option<bool> {
     let of_place = |line: &&str| line.split(' ').nth(1) == Some(place);
-    let options = mounts.lines().filter(of_place).last()?.split(' ').nth(3)?;
+    let options = mounts.lines().rfind(of_place)?.split(' ').nth(3)?;
     Some(options.split(',').any(|option| option == "rw"))
 }
 
