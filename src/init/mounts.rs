@@ -36,9 +36,10 @@ pub fn kernel() -> Vec<String> {
         let mounted =
             std::fs::create_dir_all(place).and_then(|()| Ok(mount(Some(what), place, Some(what), flags, options)?));
         match mounted {
-            // Mounted already, by stage one.
-            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => failures.push(format!("{place}: {error}")),
-            Ok(()) | Err(_) => {}
+            // Mounted already.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            Err(error) => failures.push(format!("{place}: {error}")),
+            Ok(()) => {}
         }
     }
     // Before any child makes it: `serve` has to reach what is in it.

@@ -192,13 +192,11 @@ impl Version {
                 self.unhealthy_boots = 0;
             }
             // The next probe tries again.
-            Some(Err(error)) => {
-                if self.complaint.as_ref() != Some(&error) {
-                    say(&format!("the version that runs cannot be confirmed yet: {error}"));
-                    self.complaint = Some(error);
-                }
+            Some(Err(error)) if self.complaint.as_ref() != Some(&error) => {
+                say(&format!("the version that runs cannot be confirmed yet: {error}"));
+                self.complaint = Some(error);
             }
-            None => {}
+            Some(Err(_)) | None => {}
         }
     }
 }

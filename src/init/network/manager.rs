@@ -209,7 +209,8 @@ impl Manager {
         }
         let mut is_up = false;
         for link in &mut self.links {
-            let has = addresses::usable(&link.interface.name);
+            // Without a cable the kernel keeps IPv6 addresses, under which nobody reaches this machine.
+            let has = if link.interface.carrier { addresses::usable(&link.interface.name) } else { Vec::new() };
             is_up |= !has.is_empty();
             if link.addresses != has {
                 link.addresses = has;
