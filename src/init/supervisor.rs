@@ -276,9 +276,12 @@ impl Supervisor {
                     say(&format!("memory in use: {memory}"));
                 }
                 self.was_ready = true;
+            }
+            Notice::Beat => {
+                self.serve.beats(Instant::now());
+                // Not before its first heartbeat, for which it may take its time.
                 self.drill();
             }
-            Notice::Beat => self.serve.beats(Instant::now()),
             Notice::Health(health) => {
                 if self.health != health {
                     say(&format!("health: {health}"));

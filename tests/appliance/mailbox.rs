@@ -114,6 +114,11 @@ impl Mailbox {
 
     /// The tokens of all messages from number `first` on, that is of all that [`Sender::send`] sent and that are whole.
     pub fn tokens(&mut self, first: usize) -> Vec<String> {
+        let there = self.command("SEARCH ALL").concat().split_ascii_whitespace().skip(2).count();
+        // RFC 9051 9, seq-range: `first:*` would give the last message again.
+        if there < first {
+            return Vec::new();
+        }
         let lines = self.command(&format!("FETCH {first}:* (UID BODY.PEEK[])"));
         let mut subject = None;
         let mut tokens = Vec::new();

@@ -28,6 +28,8 @@ const PORTS: [(&str, u16, u16); 7] = [
 const CARD_OCTETS: u64 = 2 << 30;
 /// The account of a new copy.
 const ADDRESS: &str = "me@pillarbox.local";
+/// Signals that come so close together are one wish.
+const SAME_PRESS: Duration = Duration::from_millis(500);
 /// After Ctrl-C the machine must be off by then.
 const POWER_OFF_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often the machine's end is looked for.
@@ -95,6 +97,8 @@ fn attend(mut running: Running, signals: SigSet) -> Result<(), Failure> {
                 println!("\nswitching off in order; Ctrl-C again cuts the power");
                 running.power_down()?;
             }
+            // One press of Ctrl-C can come as two signals.
+            Ok(()) if asked.is_some_and(|asked| asked.elapsed() < SAME_PRESS) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                 running.kill();
                 println!("\npower cut");
