@@ -79,6 +79,8 @@ struct Cache {
     unsynced_octets: usize,
     connections: usize,
     fails: bool,
+    /// After so many writes it answers nothing.
+    writes_left: Option<u64>,
 }
 
 impl Cache {
@@ -181,13 +183,35 @@ struct Shared {
     ended: Condvar,
 }
 
+impl Shared {
+    /// Was this the last write that is answered no more?
+    fn count_write(&self) -> bool {
+        let mut cache = self.cache.lock().unwrap();
+        let Some(left) = cache.writes_left.as_mut() else { return false };
+        *left = left.saturating_sub(1);
+        let is_last = *left == 0;
+        drop(cache);
+        if is_last {
+            self.ended.notify_all();
+        }
+        is_last
+    }
+}
+
 impl Disk {
     /// Serves `image` on a socket of its own.
     pub fn serve(image: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(image)?;
         let length = file.metadata()?.len();
-        let cache =
-            Cache { image: file, length, unsynced: Vec::new(), unsynced_octets: 0, connections: 0, fails: false };
+        let cache = Cache {
+            image: file,
+            length,
+            unsynced: Vec::new(),
+            unsynced_octets: 0,
+            connections: 0,
+            fails: false,
+            writes_left: None,
+        };
         let shared = Arc::new(Shared { cache: Mutex::new(cache), ended: Condvar::new() });
         let folder = tempfile::Builder::new().prefix("nbd-").tempdir()?;
         let socket = folder.path().join("disk");
@@ -201,7 +225,7 @@ impl Disk {
                     shared.cache.lock().unwrap().connections += 1;
                     std::thread::spawn(move || {
                         // A killed client ends in the middle of anything: that is what this is for.
-                        let _ = converse(stream, &shared.cache);
+                        let _ = converse(stream, &shared);
                         shared.cache.lock().unwrap().connections -= 1;
                         shared.ended.notify_all();
                     });
@@ -221,12 +245,26 @@ impl Disk {
         self.shared.cache.lock().unwrap().fails = true;
     }
 
+    /// Takes so many writes more and then answers nothing, as if its power were gone, until [`Disk::cut`].
+    pub fn stop_after(&self, writes: u64) {
+        self.shared.cache.lock().unwrap().writes_left = Some(writes);
+    }
+
+    /// Waits until that has happened.
+    pub fn wait_until_stopped(&self, timeout: Duration) {
+        let cache = self.shared.cache.lock().unwrap();
+        let waited =
+            self.shared.ended.wait_timeout_while(cache, timeout, |cache| cache.writes_left != Some(0)).unwrap();
+        assert!(!waited.1.timed_out(), "the machine writes no more");
+    }
+
     /// Cuts the power, after the machine's: waits until nobody is connected, so that nothing more arrives.
     pub fn cut(&self, seed: u64) -> Cut {
         let cache = self.shared.cache.lock().unwrap();
         let (mut cache, waited) =
             self.shared.ended.wait_timeout_while(cache, END_TIMEOUT, |cache| cache.connections > 0).unwrap();
         assert!(!waited.timed_out(), "someone still uses the disk");
+        cache.writes_left = None;
         cache.cut(seed).unwrap()
     }
 }
@@ -254,8 +292,8 @@ fn octets_of(stream: &mut UnixStream, octets: u32) -> io::Result<Vec<u8>> {
     stream.read_exact(&mut buffer).map(|()| buffer)
 }
 
-fn converse(mut stream: UnixStream, cache: &Mutex<Cache>) -> io::Result<()> {
-    if !handshake(&mut stream, cache.lock().unwrap().length)? {
+fn converse(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
+    if !handshake(&mut stream, shared.cache.lock().unwrap().length)? {
         return Ok(());
     }
     loop {
@@ -267,7 +305,12 @@ fn converse(mut stream: UnixStream, cache: &Mutex<Cache>) -> io::Result<()> {
         let written = if command == CMD_WRITE { octets_of(&mut stream, octets)? } else { Vec::new() };
         let mut read = Vec::new();
         let outcome = {
-            let mut cache = cache.lock().unwrap();
+            let mut cache = shared.cache.lock().unwrap();
+            if cache.writes_left == Some(0) {
+                drop(cache);
+                // Nothing is answered until the client is gone.
+                return io::copy(&mut stream, &mut io::sink()).map(|_| ());
+            }
             let fails = cache.fails && command != CMD_READ;
             let inside = offset.checked_add(octets.into()).is_some_and(|end| end <= cache.length);
             match command {
@@ -282,6 +325,9 @@ fn converse(mut stream: UnixStream, cache: &Mutex<Cache>) -> io::Result<()> {
                 _ => Err(EINVAL),
             }
         };
+        if command == CMD_WRITE && shared.count_write() {
+            return io::copy(&mut stream, &mut io::sink()).map(|_| ());
+        }
         let error = outcome.err().unwrap_or(0);
         let mut reply = [&SIMPLE_REPLY_MAGIC.to_be_bytes()[..], &error.to_be_bytes(), &handle.to_be_bytes()].concat();
         if error == 0 {

@@ -45,14 +45,20 @@ impl Ledger {
     }
 }
 
-/// One life under load, cut at a moment after some messages.
-fn live(appliance: &mut Appliance, ledger: &Ledger, life: u64, random: &mut Random) {
+/// One life under load, cut at a moment after some messages; or in the middle of the disk's writes, of which some are lost.
+fn live(appliance: &mut Appliance, ledger: &Ledger, life: u64, random: &mut Random, tears: bool) {
     let (port, already) = (appliance.port(25), ledger.count.load(Ordering::SeqCst));
     let enough = already + 1 + random.below(30) as usize;
     let moment = Duration::from_micros(random.below(300_000));
     std::thread::scope(|scope| {
         for sender in 0..SENDERS {
             scope.spawn(move || ledger.send(port, life, sender));
+        }
+        if tears {
+            appliance.disk().stop_after(1 + random.below(100));
+            appliance.disk().wait_until_stopped(PATIENCE);
+            drop(appliance.cut());
+            return;
         }
         let begin = Instant::now();
         while ledger.count.load(Ordering::SeqCst) < enough {
@@ -94,7 +100,7 @@ fn cut_again_and_again(mut appliance: Appliance, tears: bool) {
                 acknowledged.len()
             );
             if life < cuts {
-                live(&mut appliance, &ledger, life, &mut random);
+                live(&mut appliance, &ledger, life, &mut random, tears);
             }
         }
         if tears && life < cuts {
